@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
 ARCHITECTURES := tests/architectures
 
-.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test fuzz test-cuda cuda-wheels lint golden bench clean
+.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test fuzz test-cuda cuda-wheels lint golden bench figures clean
 
 install: $(VENV)/.installed
 
@@ -87,13 +87,21 @@ golden: install
 	$(BIN)/python -m pytest tests/test_golden.py --explain-update
 	$(BIN)/python -m pytest tests/test_golden.py tests/render/kinds --mpl-generate-path=tests/golden/images
 
-# Ours beside every peer, about 35 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
+# Ours beside every peer, about 40 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
 PEERS := benchmarks/.venv-peers
 PEERS_PIP := $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check
 REQUIREMENTS := benchmarks/requirements
 
 bench: $(VENV)/.benchmarks-installed $(PEERS)/.installed
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# All pages of figures that have a bar, about an hour and a quarter, the rest before `bench`, whose page shows every bar.
+figures: $(VENV)/.benchmarks-installed $(PEERS)/.installed
+	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.first_call beside-hand
+	$(BIN)/python -m benchmarks.scaling measure
+	$(BIN)/python -m benchmarks.family
+	$(BIN)/python -m benchmarks
 
 $(VENV)/.benchmarks-installed: $(VENV)/.installed $(REQUIREMENTS)/own.txt
 	$(PIP) --requirement $(REQUIREMENTS)/own.txt

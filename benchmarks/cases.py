@@ -31,7 +31,7 @@ class Case:
     steps : int
         The peers' default number of steps.
     most_steps : int
-        The largest number of steps for our automatic choice.
+        The largest number of steps for our automatic choice; by default that of the call.
     rounds : int
         The number of interleaved rounds.
     agreement : float
@@ -45,6 +45,8 @@ class Case:
         The number of steps at which the search for equal error starts.
     sampled : bool
         Whether to time SHAP's sampling too.
+    by_tolerance : bool
+        Whether to time `tolerance=` at the peer's error too.
     device : str
         ``"cpu"`` or ``"cuda"``.
     width : int
@@ -66,6 +68,7 @@ class Case:
     chunks: tuple[int, ...] = (32, 64, 128, 256, 512)
     search_from: int = 1
     sampled: bool = False
+    by_tolerance: bool = False
     device: str = "cpu"
     width: int = 32
 
@@ -115,11 +118,11 @@ CASES = (
         2,
         (3, 224, 224),
         1000,
-        most_steps=135,
         rounds=4,
         agreement=5e-2,
         chunks=(2, 4, 8),
         search_from=20,
+        by_tolerance=True,
     ),
 )
 

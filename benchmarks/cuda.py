@@ -150,9 +150,17 @@ def page(results: Path) -> str:
     for name, part in measured.items():
         if "Captum" in str([*part["ratios"]]):
             kinds["overhead" if name.startswith("saliency") else "cases"][part["case"]["name"]] = part
-    return report.page(
-        "cuda.md.jinja", found=found, measured=measured, bars=bar.rows({**kinds, "memory": {}}, None)
-    )
+    tables = [
+        {
+            "network": "cifar_net",
+            "count": int(name.rpartition(" ")[2]),
+            "methods": {method: one for method, one in part["methods"].items() if "ratios" in one},
+        }
+        for name, part in found["parts"].items()
+        if name.startswith("every method") and "methods" in part
+    ]
+    bars = bar.rows({**kinds, "memory": {}}, {"family": {"tables": tables}})
+    return report.page("cuda.md.jinja", found=found, measured=measured, bars=bars)
 
 
 def _checked(part: Part) -> dict[str, Any]:

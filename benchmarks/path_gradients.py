@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,17 @@ Array = npt.NDArray[Any]
 AUTO = "explain, automatic"
 SAME_STEPS = "explain, the peer's steps"
 SAME_ERROR = "explain, the peer's error"
+BY_TOLERANCE = "explain, the peer's error by tolerance"
+AT_TOLERANCE = "explain, tolerance = the peer's error"
 BARE = "bare loop"
 SHAP = "SHAP"
 
+_OURS = (AUTO, SAME_STEPS, SAME_ERROR, BY_TOLERANCE, AT_TOLERANCE)
+
 PEER_OF = {"torch": "Captum", "tensorflow": "Xplique"}
 _XPLIQUE_DEFAULT, _XPLIQUE_LARGE = 32, 256
+# The tolerances that are tried are this factor apart, and so many at most: the last is 3.5 times the first, or over it.
+_FINER, _MOST_TOLERANCES = 1.1, 14
 # If a call takes more seconds than this, one call is enough to rate a chunk size.
 _SLOW = 2.0
 
@@ -83,7 +90,16 @@ def measure(workplace: Workplace, case: Case, reference_nodes: int) -> dict[str,
             workplace, case, reference, errors_of(made[default_of(peer)], reference)["median"]
         )
         settings[SAME_ERROR] = (OWN, "explain", {"n_steps": search["steps"], "rule": case.rule})
-        made[SAME_ERROR] = workplace.make(*settings[SAME_ERROR][:2], case, settings[SAME_ERROR][2])
+        if case.by_tolerance:
+            settings[AT_TOLERANCE] = (OWN, "explain", by_tolerance(case, search["bound"]))
+            largest = largest_tolerance(workplace, case, reference, search["bound"])
+            if largest is not None:
+                settings[BY_TOLERANCE] = (OWN, "explain", by_tolerance(case, largest))
+        made |= {
+            label: workplace.make(where, tool, case, told)
+            for label, (where, tool, told) in settings.items()
+            if label not in made
+        }
         errors = {label: errors_of(contender, reference) for label, contender in made.items()}
     contenders = dict(sorted(made.items(), key=lambda item: _place(item[0])))
     seconds = interleaved(contenders, case.rounds, case.name)
@@ -101,7 +117,7 @@ def measure(workplace: Workplace, case: Case, reference_nodes: int) -> dict[str,
         "agreement": agreement,
         "errors": errors,
         "search": search,
-        "ratios": ratios(seconds, peer, affine=case.affine),
+        "ratios": ratios(seconds, peer),
     }
     for contender in contenders.values():
         contender.drop()
@@ -197,6 +213,27 @@ def least_steps(workplace: Workplace, case: Case, reference: Array, bound: float
     return {"steps": steps, "rule": case.rule, "bound": bound, "tried": dict(sorted(tried.items()))}
 
 
+def by_tolerance(case: Case, tolerance: float) -> dict[str, Any]:
+    """Give our settings for a tolerance."""
+    return {"tolerance": tolerance, "max_steps": case.most_steps}
+
+
+def largest_tolerance(workplace: Workplace, case: Case, reference: Array, bound: float) -> float | None:
+    """Find the largest tolerance with which our median error is at most a bound; None if no tried one is small enough.
+
+    Start at the bound; try larger ones, each by a tenth, until the error is too large, else smaller ones.
+    """
+
+    def reaches(tolerance: float) -> bool:
+        found = once(workplace, case, OWN, "explain", by_tolerance(case, tolerance))
+        return float(np.median(relative(found, reference))) <= bound
+
+    if reaches(bound):
+        tried = [bound * _FINER**power for power in range(_MOST_TOLERANCES)]
+        return next((last for last, one in pairwise(tried) if not reaches(one)), tried[-1])
+    return next((one for power in range(1, _MOST_TOLERANCES) if reaches(one := bound / _FINER**power)), None)
+
+
 def relative(found: Array, reference: Array) -> Array:
     """Give the relative L2 distance of each example's map from a reference."""
     rows = [part.reshape(len(part), -1).astype(np.float64) for part in (found, reference)]
@@ -220,10 +257,10 @@ def summary(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def ratios(seconds: Mapping[str, list[float]], peer: str, *, affine: bool) -> dict[str, Any]:
+def ratios(seconds: Mapping[str, list[float]], peer: str) -> dict[str, Any]:
     """Give the ratios of the peer's times to ours, and of our time to the bare loop's."""
     times = dict(seconds)
-    ours = (AUTO, SAME_STEPS) if affine else (AUTO, SAME_STEPS, SAME_ERROR)
+    ours = [label for label in _OURS if label in times]
     found = {
         f"{theirs} / {own}": ratio(times, theirs, own)
         for theirs in times
@@ -236,6 +273,7 @@ def ratios(seconds: Mapping[str, list[float]], peer: str, *, affine: bool) -> di
 
 def _place(label: str) -> int:
     """Give the sort key of a label: our contenders first, the bare loop and SHAP last."""
-    ours = (AUTO, SAME_STEPS, SAME_ERROR)
     last = (BARE, SHAP)
-    return ours.index(label) if label in ours else len(ours) + (1 + last.index(label) if label in last else 0)
+    return (
+        _OURS.index(label) if label in _OURS else len(_OURS) + (1 + last.index(label) if label in last else 0)
+    )

@@ -20,17 +20,20 @@ def write(folder: Path = FOLDER) -> None:
     Parameters
     ----------
     folder : pathlib.Path
-        The folder of ``results.json``; ``calibration.json`` is read from the folder of this module.
+        The folder of ``results.json``; the other results that have bars are read from the folder of this module.
     """
     results = json.loads((folder / "results.json").read_text())
-    measured = FOLDER / "calibration.json"
-    calibration = json.loads(measured.read_text()) if measured.exists() else None
+    others = {
+        name: json.loads(measured.read_text())
+        for name in bar.OTHERS
+        if (measured := FOLDER / f"{name}.json").exists()
+    }
     sections = []
     for device, title in _TITLES.items():
         section = results[device]
         if section is None:
             continue
-        section["bar"] = bar.rows(section, calibration if device == "cpu" else None)
+        section["bar"] = bar.rows(section, others if device == "cpu" else {})
         sections.append({"title": title, "plots": plots.draw(section, folder, device), **section})
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     filled = page("results.md.jinja", **results, sections=sections, rules=plots.RULES)
@@ -64,6 +67,7 @@ def page(template: str, **values: Any) -> str:
         percent=percent,
         mebibytes=lambda count: f"{count / 2**20:.0f} MiB",
     )
+    environment.globals["bar_of_method"] = bar.of_method
     return environment.get_template(template).render(**values)
 
 

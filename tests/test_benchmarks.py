@@ -10,12 +10,15 @@ import textwrap
 import zipfile
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 import torch
 from few_packages import run_with_only
 
 import explain
-from benchmarks import attn_lrp, bar, bert_calls, cuda, first_call, report
+from benchmarks import attn_lrp, bar, bert_calls, calibration, cuda, first_call, path_gradients, report
+from benchmarks.calibration_networks import networks
+from benchmarks.cases import CASES
 from benchmarks.on_device.state import changes, planted, state_of
 
 
@@ -25,20 +28,21 @@ def test_the_page_of_results_is_the_one_that_its_figures_give(tmp_path):
     assert (tmp_path / "results.md").read_text() == (report.FOLDER / "results.md").read_text()
 
 
-def test_the_table_of_the_calibration_is_the_one_that_its_figures_give():
-    results = json.loads((report.FOLDER / "calibration.json").read_text())
-    page = report.page("calibration.md.jinja", **results)
-    assert page == (report.FOLDER / "calibration.md").read_text()
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        page.name.removesuffix(".md.jinja")
+        for page in report.FOLDER.glob("*.md.jinja")
+        if page.with_name(page.name.replace(".md.jinja", ".json")).exists() and "results" not in page.name
+    ),
+)
+def test_a_page_of_figures_is_the_one_that_its_figures_give(name):
+    results = json.loads((report.FOLDER / f"{name}.json").read_text())
+    assert report.page(f"{name}.md.jinja", **results) == (report.FOLDER / f"{name}.md").read_text()
 
 
-def test_the_table_of_every_method_is_the_one_that_its_figures_give():
-    results = json.loads((report.FOLDER / "family.json").read_text())
-    assert report.page("family.md.jinja", **results) == (report.FOLDER / "family.md").read_text()
-
-
-def test_the_table_of_the_first_call_is_the_one_that_its_figures_give():
+def test_every_model_has_its_first_calls():
     results = json.loads((report.FOLDER / "first_call.json").read_text())
-    assert report.page("first_call.md.jinja", **results) == (report.FOLDER / "first_call.md").read_text()
     assert {name.split(",")[0] for name in results["models"]} == set(first_call.CASES)
 
 
@@ -69,11 +73,6 @@ def test_the_table_of_attn_lrp_says_how_a_call_stands_beside_a_pass_and_beside_l
     assert f"| `lrp` | {time} | {time} | {times} | 1.2 | {time} | 4.0e-07 |" in page
 
 
-def test_the_table_of_attn_lrp_is_the_one_that_its_figures_give():
-    results = json.loads((report.FOLDER / "attn_lrp.json").read_text())
-    assert report.page("attn_lrp.md.jinja", **results) == (report.FOLDER / "attn_lrp.md").read_text()
-
-
 def test_results_in_the_repository_are_of_a_run_in_earnest():
     for name in ("results.json", "calibration.json", "family.json", "first_call.json", "attn_lrp.json"):
         assert json.loads((report.FOLDER / name).read_text())["quick"] is False
@@ -84,16 +83,127 @@ def test_a_bar_is_met_by_what_was_measured_alone(kind, measured, met):
     slow, fast = {"median": measured, "quartiles": [1.0, 3.0]}, {"median": 1.0, "quartiles": [1.0, 1.0]}
     pictures = {"case": {"framework": "torch"}, "ratios": {"explain / Captum": slow}}
     ratios = {
-        f"Captum, {which} / explain, the peer's error": ratio
+        f"Captum, {which} / explain, automatic": {**ratio, "rounds": 20}
         for which, ratio in (("default", {**slow, "median": 5.0}), ("best chunk", slow))
     }
     ratios["explain, the peer's steps / bare loop"] = {**fast, "rounds": 20}
     found = bar.rows(
         {"cases": {"cifar_keras-torch": {"ratios": ratios}}, "overhead": {"one": pictures}, "memory": {}},
-        None,
+        {},
     )
     (row,) = [row for row in found if row["measured"] == measured and row["kind"] == kind]
     assert row["met"] is met
+
+
+def test_the_bar_of_other_runs_is_that_of_their_worst_figure():
+    def ratio(median):
+        return {"median": median, "quartiles": [median, median]}
+
+    def table(count, *medians):
+        both = zip(("Captum, default", "Captum, best"), medians, strict=False)
+        methods = {"occlusion": {"ratios": {theirs: ratio(median) for theirs, median in both}}}
+        return {"network": "cifar_net", "count": count, "methods": methods}
+
+    def total(networks, tolerance, covered, over):
+        return {"networks": networks, "tolerance": tolerance, "covered": covered, "ratio": over}
+
+    nothing = {"cases": {}, "overhead": {}, "memory": {}}
+    orders = [
+        {"model": "resnet18", "method": "saliency", "side": side, "images": 1, "ratio": side / 100}
+        for side in (64, 224)
+    ]
+    others = {
+        "family": {"tables": [table(1, 1.2, 1.1), table(8, 0.1, 0.1), table(32, 2.0, 1.4)]},
+        "first_call": {
+            "by_hand": {"cifar_net, saliency": {"ratio": ratio(1.4)}, "lstm, saliency": {"ratio": ratio(1.2)}}
+        },
+        "calibration": {
+            "totals": [
+                total("tuned on", 0.02, 0.9, 1.3),
+                total("judged on", 0.02, 0.9, 1.4),
+                total("judged on", None, 0.96, None),
+                total("judged on, golden nodes", None, 0.5, 3.0),
+                total("judged on, other nodes", 0.02, 0.9, 0.7),
+            ]
+        },
+        "scaling": {
+            "growth": [{"examples": 8, "ratio": 1.0}, {"examples": 2048, "ratio": 1.2}],
+            "memory": [{"examples": 64, "points": 50, "grown": 3, "need": 2}],
+            "large": {"a picture": {"grown": 5}},
+            "budget": 4,
+            "orders": orders,
+        },
+    }
+    rows = {(row["source"], row["measured"]): row for row in bar.rows(nothing, others)}
+    assert {key: (row["bound"], row["met"]) for key, row in rows.items()} == {
+        ("scaling", 1.2): (1.1, False),
+        ("scaling", 1.5): (1.5, True),
+        ("scaling", 1.25): (1.0, False),
+        ("scaling", 2.24): (1.05, False),
+        ("family", 1.2): (1.0, True),
+        ("family", 1.4): (1.5, False),
+        ("first_call", 1.4): (1.3, False),
+        ("calibration", 1.3): (1.35, True),
+        ("calibration", 1.4): (1.35, False),
+        ("calibration", 0.96): (0.95, True),
+        ("calibration", 0.5): (0.95, False),
+        ("calibration", 3.0): (1.35, False),
+    }
+    assert "(cifar_net, 32)" in rows["family", 1.4]["what"]
+    assert "224²" in rows["scaling", 2.24]["what"]
+
+
+@pytest.mark.parametrize(
+    ("median_error", "expected"),
+    [(lambda tolerance: 0.7 * tolerance, 1.1**3), (lambda tolerance: 1.2 * tolerance, 1.1**-2)],
+)
+def test_the_largest_tolerance_to_the_peers_error_is_found(monkeypatch, median_error, expected):
+    def once(workplace, case, where, tool, settings):
+        return np.array([[1 + median_error(settings["tolerance"])]])
+
+    monkeypatch.setattr(path_gradients, "once", once)
+    found = path_gradients.largest_tolerance(None, CASES[0], np.ones((1, 1)), 0.05)
+    assert found == pytest.approx(0.05 * expected)
+
+
+def test_no_tolerance_is_told_where_none_is_small_enough(monkeypatch):
+    monkeypatch.setattr(path_gradients, "once", lambda *about: np.array([[2.0]]))
+    assert path_gradients.largest_tolerance(None, CASES[0], np.ones((1, 1)), 0.05) is None
+
+
+def test_the_reference_of_the_calibration_is_the_midpoint_rule():
+    (network, *_) = networks(4, 1, ["random CNN, GELU"])
+    targets = network.logits(torch.from_numpy(network.x)).argmax(1)
+    exact = calibration.integrated(network, targets, 50)
+    ours = explain.attribute(network.model, network.x, n_steps=50, rule="midpoint", target=targets.tolist())
+    np.testing.assert_allclose(ours.values, exact, rtol=1e-4, atol=1e-5)
+
+
+def test_the_oracle_of_the_calibration_takes_the_first_nodes_that_are_enough():
+    (network, *_) = networks(4, 1, ["random MLP, ReLU"])
+    targets = network.logits(torch.from_numpy(network.x)).argmax(1)
+    exact = calibration.integrated(network, targets, 2187)
+    fewest = calibration.oracle_steps(network, targets, exact, 60)[0]
+    for example, steps in enumerate(fewest):
+        x, target = network.x[example : example + 1], [int(targets[example])]
+        errors = {}
+        for n_steps in (int(steps) - 1, int(steps), 60):
+            ours = explain.attribute(network.model, x, n_steps=n_steps, rule="golden", target=target).values
+            distance = np.linalg.norm(ours - exact[example]) / np.linalg.norm(ours)
+            errors[n_steps] = distance
+        assert errors[int(steps) - 1] > calibration.TOLERANCES[0]
+        assert max(errors[int(steps)], errors[60]) <= calibration.TOLERANCES[0]
+
+
+def test_the_transformer_of_the_calibration_is_the_one_of_the_zoo():
+    (network,) = networks(5, 1, ["names_transformer"])
+    model = explain.zoo.load("names_transformer", framework="torch").eval()
+    distances = np.linalg.norm(network.x[:, :, None] - model.embedding.weight.detach().numpy(), axis=-1)
+    ids = torch.from_numpy(distances.argmin(axis=-1))
+    with torch.no_grad():
+        expected = model(ids)
+        found = network.logits(torch.from_numpy(network.x))
+    torch.testing.assert_close(found, expected)
 
 
 # What the machine with a GPU has; a folder of pure wheels has the rest.

@@ -11,7 +11,7 @@ from models.recurrent import character_rnn
 import explain
 from explain.algorithms.completeness import convergence_delta
 from explain.errors import BaselineWarning, ConvergenceWarning, OptionError, ZeroGradientWarning
-from explain.running.quadrature import RULES, nodes_and_weights
+from explain.running.paths.quadrature import RULES, nodes_and_weights
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

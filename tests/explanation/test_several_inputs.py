@@ -32,7 +32,7 @@ from explain.errors import (
     UnsupportedModelError,
     UnusedInputWarning,
 )
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.quadrature import nodes_and_weights
 
 RNG = np.random.default_rng(0)
 IMAGE, TABLE = RNG.normal(size=(3, 2, 6, 6)), RNG.normal(size=(3, 4))

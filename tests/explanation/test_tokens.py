@@ -12,7 +12,7 @@ from torch import nn
 
 import explain
 from explain.errors import BaselineError, ExplainError, InputError, LayoutError, UnsupportedInputError
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.quadrature import nodes_and_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 

@@ -15,7 +15,7 @@ from explain.algorithms.path.expected_gradients import draws
 from explain.inputs.examples import Examples
 from explain.inputs.layout import Layout
 from explain.running.noise import NoisyPoints
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.quadrature import nodes_and_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 

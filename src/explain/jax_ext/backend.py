@@ -20,12 +20,12 @@ from explain.jax_ext.model.forward_pass import JaxForwardPass
 from explain.jax_ext.model.memory import free_memory
 from explain.jax_ext.model.opened import OpenedModel
 from explain.jax_ext.model.transfer import to_host
-from explain.jax_ext.paths import Line
+from explain.jax_ext.paths import Sums
 from explain.keras import beginnings
 from explain.keras.backend import KerasBackend
 from explain.keras.beginnings import Given
 from explain.running.execution import UNSEEN
-from explain.running.path_gradients import AlongPaths
+from explain.running.paths.path_gradients import AlongPaths
 
 # A factor for gradients, in addition to the results of the forward pass, most of which the backward pass reads again.
 _BEYOND_RESULTS = 1.5
@@ -35,7 +35,7 @@ class JaxBackend(AlongPaths, KerasBackend, OpenedModel):
     """The backend of one model on JAX, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "jax"
-    line = Line
+    sums_on_device = Sums
     to_host = staticmethod(to_host)
     # No rule replaces the gradient of an operation.
     provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "layers"})

@@ -6,50 +6,62 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
-from explain.inputs.examples import Array, Arrays, Examples
+from explain.inputs.examples import Array
 from explain.jax_ext.model.forward_pass import JaxForwardPass
 from explain.jax_ext.model.opened import OpenedModel
 from explain.jax_ext.model.tracing import filled_up
 from explain.jax_ext.model.transfer import to_host
-from explain.running import path_gradients
+from explain.running.paths import path_sums
 
 
-class Line(path_gradients.Line):
-    """Straight paths of a model on JAX; see `explain.running.path_gradients.Line`."""
+class Sums(path_sums.OnHost, path_sums.DeviceSums):
+    """Sums of the gradients of a model on JAX; see `explain.running.paths.path_sums`. No prefix is skipped."""
 
+    lost = ()
     _opened: OpenedModel
 
-    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points of the input, one array of shape (N, M, ...) for each input."""
-        n_sums, n_nodes = self._weights.shape
-        dtype = self._opened.dtype
-        totals = tuple(np.zeros((len(one), n_sums, *one.shape[1:]), dtype) for one in starts)
+    def begin_at_cut(self) -> bool:
+        """Give False: no model has a cut."""
+        return False
 
-        def compute(rows: slice, steps: slice) -> list[Array]:
-            alphas, weights = self._alphas[steps], self._weights[:, steps]
-            if len(alphas) < n_nodes:
+    def begin_at_input(self) -> None:
+        """Leave the paths on the host, where the sums are."""
+
+    def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
+        """Add the weighted gradients at points of the input."""
+        starts = self._starts
+        sums = self.begun(len(weights), becomes, starts)
+        products = np.zeros((len(alphas), len(self), self._directions[0].shape[1]))
+
+        def compute(rows: slice, steps: slice) -> tuple[list[Array], Array]:
+            nodes, shares = alphas[steps], weights[:, steps]
+            count = len(nodes)
+            if count < len(alphas):
                 # Of weight zero, so that fewer numbers of nodes are compiled.
-                more = filled_up(len(alphas)) - len(alphas)
-                alphas, weights = np.pad(alphas, (0, more), "edge"), np.pad(weights, ((0, 0), (0, more)))
-            part = examples.rows(rows)
+                more = filled_up(count) - count
+                nodes, shares = np.pad(nodes, (0, more), "edge"), np.pad(shares, ((0, 0), (0, more)))
+            part = self._examples.rows(rows)
             padded = self._opened.padded(part)
             ends = self._opened.tensors(padded.inputs)
-            first = self._opened.tensors([_filled(one[rows], len(padded)) for one in starts])
-            nodes = jnp.asarray(alphas)
-            points = [_along(start, end - start, nodes) for start, end in zip(first, ends, strict=True)]
-            found = self._opened.run(
-                JaxForwardPass.summed_gradients, padded, points, nodes, jnp.asarray(weights)
+            first, directions = (
+                self._opened.tensors([_filled(one[rows], len(padded)) for one in arrays])
+                for arrays in (starts, self._directions)
             )
-            return [to_host(one)[: len(part)] for one in found]
+            places = jnp.asarray(nodes)
+            points = [_along(start, end - start, places) for start, end in zip(first, ends, strict=True)]
+            found, along = self._opened.run(
+                JaxForwardPass.summed_gradients, padded, points, places, jnp.asarray(shares), directions
+            )
+            return [to_host(one)[: len(part)] for one in found], to_host(along)[: len(part), :count]
 
-        for rows, _, found in self._executor.over_blocks(len(examples), n_nodes, compute):
-            for total, part in zip(totals, found, strict=True):
+        for rows, steps, (found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
+            for total, part in zip(sums, found, strict=True):
                 total[rows] += part
-        return totals
-
-    def sums_beyond(self, examples: Examples, starts: Arrays) -> None:
-        """Give None: no prefix of the model is skipped."""
+            products[steps, rows] = along.swapaxes(0, 1)
+        self._sums = sums
+        return products
 
 
 def _along(start: Any, difference: Any, nodes: Any) -> Any:

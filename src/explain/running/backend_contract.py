@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -18,7 +19,8 @@ from explain.errors import GradientError, LayerError, UnsupportedModelError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layout import Layout
 from explain.running.execution import Executor
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.path_gradients import path_sums
+from explain.running.paths.quadrature import nodes_and_weights
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,52 @@ class BackendContract:
                 ]
             for one in found[1:]:
                 np.testing.assert_allclose(one, found[0], rtol=1e-9, atol=1e-12, err_msg=given.name)
+
+    def test_path_sums_grow_and_tell_their_directions(self) -> None:
+        """Sums that grow in two calls equal the sums of one; products with directions are those of the gradients."""
+        generator = np.random.default_rng(1)
+        nodes, weights = nodes_and_weights("gauss_legendre", 6)
+        # One gradient a sum; then the two sums become one, and another takes the rest.
+        first, then = np.zeros((2, 3)), np.zeros((2, 3))
+        first[[0, 1, 1], range(3)], then[[0, 1, 1], range(3)] = weights[:3], weights[3:]
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                if "path_gradients" not in backend.provides:
+                    continue
+                end, dtype = examples.inputs[0], backend.dtype
+                start = np.full_like(end, 0.1)
+                directions = generator.normal(size=(len(end), 4, *end.shape[1:])).astype(dtype)
+                executor = Executor(backend.fixed_batch_size or 5)
+                sums = path_sums(backend, examples, (start,), (directions,), executor, 1000)
+                along = [sums.add(nodes[:3].astype(dtype), first.astype(dtype))]
+                rows = np.arange(len(end))
+                sums.finish(np.array([1.0, 0.0], dtype), rows[:1])
+                if backend.fixed_batch_size is None:
+                    # The last takes the place of the first.
+                    rows = np.concatenate([rows[-1:], rows[1:-1]])
+                    sums.keep(rows)
+                along.append(sums.add(nodes[3:].astype(dtype), then.astype(dtype), np.zeros(2, np.intp)))
+                (found,) = sums.combined(np.array([[1, 1], [0, 2]], dtype), np.arange(len(rows)))
+                (finished,) = sums.finished()
+                gradients = np.stack(
+                    [
+                        backend.gradients(examples.with_inputs((start + node * (end - start),)))[0][0]
+                        for node in nodes.astype(dtype)
+                    ]
+                )
+            near = partial(np.testing.assert_allclose, rtol=1e-7, atol=1e-10, err_msg=given.name)
+            expected = np.tensordot(weights, gradients, 1)[rows]
+            near(found[0], expected)
+            last = np.tensordot(2 * then[1], gradients[3:], 1)[rows]
+            near(found[1], last)
+            near(finished, weights[0] * gradients[0, :1])
+            products = np.einsum(
+                "knd,nrd->knr",
+                gradients.reshape(*gradients.shape[:2], -1),
+                directions.reshape(*directions.shape[:2], -1),
+            )
+            near(along[0], products[:3])
+            near(along[1], products[3:][:, rows])
 
     def test_rules_without_a_relu_are_the_gradient(self) -> None:
         """`rule_gradients` of a model without a ReLU is the gradient, with a count of zero; rows do not mix."""

@@ -19,6 +19,8 @@ from explain.backends.question import Finding
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import Part, unpacked
+from explain.running.paths.path_gradients import path_sums
+from explain.running.paths.path_sums import ArrangedSums, PathSums
 
 
 class _Rearranged(ABC):
@@ -120,6 +122,15 @@ class _Rearranged(ABC):
             self.inner.path_gradients(self.inside(examples), starts, alphas, weights, executor)
         )
 
+    def path_sums(
+        self, examples: Examples, baselines: Arrays, directions: Arrays, executor: ChunkRunner, n_nodes: int
+    ) -> PathSums:
+        """Give sums of the gradients along the straight path of the moved inputs that can grow."""
+        inside, starts = self.inside(examples), self._starts(baselines, examples)
+        inner = directions if self._at_layer else self._moves(directions[0], examples)
+        found = path_sums(self.inner, inside, starts, inner, executor, n_nodes)
+        return ArrangedSums(found, self._arranged)
+
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> RuleGradients:
@@ -212,6 +223,13 @@ class _Rearranged(ABC):
 
     def _arranged(self, gradients: tuple[Array, ...]) -> tuple[Array, ...]:
         return gradients if self._at_layer else self._outwards(gradients)
+
+    def _moves(self, directions: Array, examples: Examples) -> tuple[Array, ...]:
+        """Give directions, shape (N, R, ...), in the inner arrangement; inputs that stay fixed do not move."""
+        flat = directions.reshape(-1, *directions.shape[2:])
+        still = tuple(np.zeros((len(flat), *one.shape[1:]), one.dtype) for one in examples.unmoved)
+        moved = self._inwards((flat,), still)
+        return tuple(one.reshape(*directions.shape[:2], *one.shape[1:]) for one in moved)
 
     def _starts(self, baselines: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return baselines if self._at_layer else self._inwards(baselines, examples.unmoved)

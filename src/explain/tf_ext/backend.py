@@ -18,10 +18,10 @@ from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.model.tracing import Asked
-from explain.running.path_gradients import AlongPaths
+from explain.running.paths.path_gradients import AlongPaths
 from explain.tf_ext.affine_prefix import cut
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
-from explain.tf_ext.affine_prefix.path import Line
+from explain.tf_ext.affine_prefix.path import Sums
 from explain.tf_ext.backward_rules import gradients
 from explain.tf_ext.model import attentions, beginnings
 from explain.tf_ext.model.endings import without_graph
@@ -35,7 +35,7 @@ class TensorFlowBackend(AlongPaths, gradients.TracedBackend, ReadsAttentions):
     """The backend of one TensorFlow model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "tensorflow"
-    line = Line
+    sums_on_device = Sums
     surveyor = staticmethod(cut.surveyed_reading)
     to_host = staticmethod(to_host)
     rule_gradients = gradients.rule_gradients
@@ -127,11 +127,9 @@ class TensorFlowBackend(AlongPaths, gradients.TracedBackend, ReadsAttentions):
             return False
         key = ("keeps order", call, *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
         if key not in self.observed:
-            one = examples.rows(slice(0, 1))
-            points = self.points(one)
-            run = self.traced_run(one, (points, self._beside(one)))
+            run = self.traced_run(examples.rows(slice(0, 1)))
             outputs = [] if run is None else [output for name, output in run.calls if name == call.name]
-            found = run is not None and len(outputs) == 1 and run.keeps_rows(outputs[0], len(points))
+            found = run is not None and len(outputs) == 1 and run.keeps_rows(outputs[0], len(examples.inputs))
             self.observed[key] = found
         return bool(self.observed[key])
 

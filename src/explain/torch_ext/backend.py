@@ -25,10 +25,10 @@ from explain.inputs.joined_calls import StepCalls
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.inputs.target import picked
 from explain.keras.masks import has_masking, recorded_masks
-from explain.running.path_gradients import AlongPaths
+from explain.running.paths.path_gradients import AlongPaths
 from explain.torch_ext.affine_prefix import cut
 from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
-from explain.torch_ext.affine_prefix.path import Line
+from explain.torch_ext.affine_prefix.path import Sums
 from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.backward_rules.tape import recording, tape_for
 from explain.torch_ext.model import attentions, beginnings
@@ -48,7 +48,7 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
     """The backend of one PyTorch model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "torch"
-    line = Line
+    sums_on_device = Sums
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
     attentions_in_one_run = attentions.attentions_in_one_run

@@ -13,7 +13,7 @@ from torch import nn
 import explain
 from explain.algorithms.path.nested_refinement import bound_of_difference
 from explain.errors import ConvergenceWarning, OptionError
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.quadrature import nodes_and_weights
 
 # Few steps are taken on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:The integral has not converged")

@@ -16,8 +16,8 @@ from explain.inputs.examples import Array, Target
 from explain.inputs.target import picked
 from explain.running.expansion import StraightPath, expanded_block
 from explain.running.layer_view import layered
+from explain.running.paths.quadrature import RULES, nodes_and_weights
 from explain.running.problem import Problem
-from explain.running.quadrature import RULES, nodes_and_weights
 
 _REMEDY = (
     "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "

@@ -13,8 +13,8 @@ from explain.algorithms.path.local_cubics import judged, split
 from explain.algorithms.path.nested_refinement import bound_of_difference, refine_nested
 from explain.algorithms.path.own_nodes import RULE, as_nodes, gradients_at, mean_gradients, weighted
 from explain.inputs.examples import Array
+from explain.running.paths.quadrature import nodes_and_weights
 from explain.running.problem import Problem
-from explain.running.quadrature import nodes_and_weights
 
 # The bound is _SCALE · e · (1 + _SLOPE · e), where e is the root of what all gaps add to the squared error: the larger
 # the error, the more spikes are still unseen. Both were chosen on the `lstm` of benchmarks/cases.py and a random GELU

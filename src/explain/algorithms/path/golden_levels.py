@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.inputs.examples import Array
-from explain.running.quadrature import density, golden_positions, golden_widths, graded
+from explain.running.paths.quadrature import density, golden_positions, golden_widths, graded
 
 _FIBONACCI = (2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181, 6765, 10946)
 
@@ -24,23 +24,17 @@ FIRST = 8
 # The ratio of two close levels.
 _FINE = 1.07
 
-# Each level is compared with those as many places before it. At the one before, too few nodes are new for an estimate.
-_COMPARED = (2, 3)
-
-# The places at which jumps are counted, as evenly as the nodes.
-_PLACES = graded((np.arange(4096) + 0.5) / 4096)
-
 
 def numbers_up_to(most: int, *, fine: bool = False) -> tuple[int, ...]:
     """Give the numbers of nodes of all levels up to `most`, the last.
 
-    They are Fibonacci numbers and two between any two: at these numbers few nodes have a cell of a size of their own,
+    They are Fibonacci numbers and three between any two: at these numbers few nodes have a cell of a size of their own,
     so that few sums are needed. Where each node has its own sum anyway, they may be as close as one likes: `fine`.
 
     Examples
     --------
     >>> numbers_up_to(60)
-    (2, 3, 5, 8, 10, 13, 16, 18, 21, 26, 29, 34, 42, 47, 55, 60)
+    (2, 3, 5, 8, 10, 13, 15, 16, 18, 21, 24, 26, 29, 34, 39, 42, 47, 55, 60)
     >>> numbers_up_to(60, fine=True)
     (2, 3, 5, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 39, 42, 45, 48, 51, 55, 59, 60)
     """
@@ -53,7 +47,7 @@ def numbers_up_to(most: int, *, fine: bool = False) -> tuple[int, ...]:
     else:
         for place in range(4, len(_FIBONACCI)):
             number = _FIBONACCI[place]
-            found |= {number, number + _FIBONACCI[place - 3], number + _FIBONACCI[place - 2]}
+            found |= {number, *(number + _FIBONACCI[place - back] for back in (4, 3, 2))}
     return (*sorted(number for number in found if number < most), most)
 
 
@@ -68,23 +62,16 @@ class Level:
     slopes : numpy.ndarray
         The weight of each node in the sum that it belongs to, shape (K,).
     sum_of : numpy.ndarray of int
-        The sum to which each node belongs, shape (K,): nodes that are weighted alike, here, at all later levels and at
-        the earlier ones that are compared, are in one sum. At the first level, or at all, every node has its own.
+        The sum to which each node belongs, shape (K,): nodes that are weighted alike, here and at all later levels, are
+        in one sum.
     shares : numpy.ndarray
-        The share of each sum in this level's mean, and in its differences from the earlier levels that are compared,
-        shape (1 + compared, sums).
-    factors : numpy.ndarray
-        For each difference: what makes its size that of the error of this level's mean, shape (compared,).
-    spread : float
-        The size of that error, up to the common factor.
+        The share of each sum in this level's mean, shape (sums,).
     """
 
     nodes: Array
     slopes: Array
     sum_of: npt.NDArray[np.intp]
     shares: Array
-    factors: Array
-    spread: float
 
     @property
     def number(self) -> int:
@@ -94,7 +81,7 @@ class Level:
     @property
     def sums(self) -> int:
         """The number of sums."""
-        return int(self.shares.shape[1])
+        return len(self.shares)
 
 
 @lru_cache(maxsize=16)
@@ -106,7 +93,7 @@ def levels_up_to(most: int, *, apart: bool) -> tuple[Level, ...]:
     most : int
         The number of nodes of the last level.
     apart : bool
-        Whether every node has a sum of its own at all levels, which are then not compared.
+        Whether levels may be so close that nearly every node needs a sum of its own.
     """
     numbers = numbers_up_to(most, fine=apart)
     first = max(place for place, number in enumerate(numbers) if number <= max(FIRST, numbers[0]))
@@ -115,25 +102,18 @@ def levels_up_to(most: int, *, apart: bool) -> tuple[Level, ...]:
     means = np.zeros((len(numbers), most))
     for place, number in enumerate(numbers):
         means[place, :number] = golden_widths(number)
+    widths = means.copy()
     means *= slopes
-    means /= means.sum(axis=1, keepdims=True)
-    if apart:
-        slopes = np.ones_like(slopes)
+    totals = means.sum(axis=1, keepdims=True)
     found = []
     for place in range(first, len(numbers)):
         number = numbers[place]
-        earlier = [place - back for back in _COMPARED if back <= place] if place > first and not apart else []
-        sum_of = np.arange(number)
-        if earlier:
-            columns = (means / slopes)[min(earlier) :, :number]
-            sum_of = np.unique(columns.round(9), axis=1, return_inverse=True)[1].reshape(-1)
+        alike = widths[place:, :number].round(9)
+        sum_of = np.unique(alike, axis=1, return_inverse=True)[1].reshape(-1)
         # The first node of each sum stands for all of them.
         chosen = np.unique(sum_of, return_index=True)[1]
-        rows = np.array([means[place], *(means[place] - means[other] for other in earlier)])
-        spread = _root_mean_square(_beyond(alphas, means[place]) - (1 - _PLACES))
-        sizes = np.array([_root_mean_square(_beyond(alphas, row)) for row in rows[1:]])
-        shares = rows[:, chosen] / slopes[chosen]
-        found.append(Level(alphas[:number], slopes[:number], sum_of, shares, spread / sizes, spread))
+        shares = widths[place, chosen] / totals[place]
+        found.append(Level(alphas[:number], slopes[:number], sum_of, shares))
     return tuple(found)
 
 
@@ -187,15 +167,3 @@ class Gaps:
         bent[0] += nodes[0] ** 2 / 2 / gaps[0]
         bent[-1] -= (1 - nodes[-1]) ** 2 / 2 / gaps[-1]
         return cls(factors, rough, bent)
-
-
-def _root_mean_square(values: Array) -> float:
-    return float(np.sqrt(np.mean(values**2)))
-
-
-def _beyond(alphas: Array, weights: Array) -> Array:
-    """Give the sum of the weights of all nodes beyond each place."""
-    order = np.argsort(alphas)
-    sums = np.concatenate([[0.0], np.cumsum(weights[order])])
-    beyond: Array = sums[-1] - sums[np.searchsorted(alphas[order], _PLACES, side="right")]
-    return beyond

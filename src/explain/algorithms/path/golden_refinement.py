@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA
 from explain.algorithms.path.golden_levels import levels_up_to
-from explain.algorithms.path.golden_work import Apart, Summed, Work
+from explain.algorithms.path.golden_work import LIKELY, Apart, Summed, Work
 from explain.algorithms.path.integral import Integral, too_far
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
@@ -22,10 +24,8 @@ _LEAP, _LOW, _LEAP_OF_SUM = 3.3, 1.0, 1.2
 # seen. Of a larger input sums are kept, which can be taken where the affine prefix of the model ends.
 _SMALL = 1024
 
-# The examples in work need at most about this much memory, in bytes, or that of a single example.
+# The examples in work whose gradients are kept need at most about this much memory, in bytes, or that of one example.
 _KEPT = 2**26
-# The number of gradients of an example that this reckons with: most need fewer.
-_LIKELY = 64
 
 
 def refine_golden(problem: Problem, at_baseline: Array) -> Integral:
@@ -38,7 +38,8 @@ def refine_golden(problem: Problem, at_baseline: Array) -> Integral:
     count = len(problem.examples)
     gradients = tuple(np.zeros_like(array) for array in problem.examples.inputs)
     steps, error = np.zeros(count, np.int64), np.full(count, np.inf)
-    for work in _works(problem, np.arange(count), most, at_baseline):
+
+    def refine(work: Work) -> None:
         numbers = np.array([level.number for level in work.levels])
         # The place of the level at which each example that is not done is judged next.
         goals = np.zeros(len(work.rows), np.intp)
@@ -54,18 +55,26 @@ def refine_golden(problem: Problem, at_baseline: Array) -> Integral:
                 # All examples continue, each in its own row.
                 left[:] = True
             done = here[~left]
-            into = work.rows[done]
-            steps[into], error[into] = judged.steps[~left], judged.bound[~left]
-            for total, part in zip(gradients, work.means(done, steps[into]), strict=True):
-                total[into] = part
+            if len(done):
+                into = work.rows[done]
+                steps[into], error[into] = judged.steps[~left], judged.bound[~left]
+                work.finish(done, steps[into])
             above = np.fmax(
                 judged.likely / tolerance, np.fmin(judged.delta / WORST_RELATIVE_DELTA, _LEAP_OF_SUM)
             )
             goals[here] = np.where(left, _foretold(numbers, work.place, above), -1)
             if problem.in_rows:
                 goals[:] = goals.min()
-            work.keep(goals >= 0)
+            if (goals < 0).any() and (goals >= 0).any():
+                order = _compact(goals >= 0)
+                work.keep(order)
+                goals = goals[order]
             goals = goals[goals >= 0]
+        into, means = work.finished()
+        for total, part in zip(gradients, means, strict=True):
+            total[into] = part
+
+    _over_works(problem, np.arange(count), most, at_baseline, refine)
     far = np.flatnonzero(error > tolerance)
     warnings = () if far.size == 0 else too_far(far, error, tolerance, most)
     return Integral(gradients, steps, RULE, error, warnings)
@@ -78,27 +87,57 @@ def sum_golden(problem: Problem, rows: Array, n_steps: int) -> tuple[tuple[Array
     """
     gradients = tuple(np.zeros_like(array) for array in problem.examples.inputs)
     error = np.full(len(problem.examples), np.nan)
-    for work in _works(problem, rows, n_steps, np.zeros(len(problem.examples))):
+
+    def take(work: Work) -> None:
         work.advance(0)
         work.advance(len(work.levels) - 1)
         every = np.arange(len(work.rows))
         # Within no tolerance, so that no other number of steps is tried.
         error[work.rows] = work.judged(every, -np.inf).bound
-        for total, part in zip(gradients, work.means(every, np.full(len(every), n_steps)), strict=True):
-            total[work.rows] = part
+        work.finish(every, np.full(len(every), n_steps))
+        into, means = work.finished()
+        for total, part in zip(gradients, means, strict=True):
+            total[into] = part
+
+    _over_works(problem, rows, n_steps, np.zeros(len(problem.examples)), take)
     return tuple(total[rows] for total in gradients), error[rows]
 
 
-def _works(problem: Problem, rows: Array, most: int, at_baseline: Array) -> list[Work]:
-    """Divide examples into groups whose gradients fit in memory; none is divided where each has its own row."""
-    values = sum(array[0].size for array in problem.examples.inputs)
-    kind = Apart if values <= _SMALL else Summed
-    levels = levels_up_to(most, apart=kind is Apart)
-    of_one = sum(array[:1].nbytes for array in problem.examples.inputs) * min(
-        _LIKELY, max(level.sums for level in levels)
-    )
-    groups = 1 if problem.in_rows else -(-len(rows) // max(1, _KEPT // of_one))
-    return [kind(problem, part, levels, at_baseline) for part in np.array_split(rows, groups)]
+def _over_works(
+    problem: Problem, rows: Array, most: int, at_baseline: Array, compute: Callable[[Work], None]
+) -> None:
+    """Compute some examples in groups that fit in memory; they are not divided where each has its own row.
+
+    A group may be computed again in smaller ones, if memory runs out.
+    """
+    one = sum(array[:1].nbytes for array in problem.examples.inputs)
+    if sum(array[0].size for array in problem.examples.inputs) <= _SMALL:
+        levels = levels_up_to(most, apart=True)
+        groups = 1 if problem.in_rows else -(-len(rows) // max(1, _KEPT // (one * LIKELY)))
+        for part in np.array_split(rows, groups):
+            compute(Apart(problem, part, levels, at_baseline))
+        return
+    levels = levels_up_to(most, apart=False)
+    if problem.in_rows:
+        compute(Summed(problem, rows, levels, at_baseline))
+        return
+    for _ in problem.executor.over_groups(
+        len(rows), LIKELY, lambda group: compute(Summed(problem, rows[group], levels, at_baseline))
+    ):
+        pass
+
+
+def _compact(left: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Give an order of what is left in which little moves: the last take the places of those that go.
+
+    Examples
+    --------
+    >>> _compact(np.array([True, False, True, False, True])).tolist()
+    [0, 4, 2]
+    """
+    order = np.arange(left.sum())
+    order[~left[: len(order)]] = len(order) + np.flatnonzero(left[len(order) :])
+    return order
 
 
 def _foretold(numbers: Array, place: int, above: Array) -> npt.NDArray[np.intp]:

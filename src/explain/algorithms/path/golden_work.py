@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
+from explain.algorithms.completeness import WORST_RELATIVE_DELTA, baselines_of, convergence_delta
 from explain.algorithms.path.golden_levels import Gaps, Level
 from explain.algorithms.path.integral import moved_inputs, sizes, summed_gradients, weighted_sum
+from explain.inputs.baseline import drawn_in_one_order
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.running.paths.path_gradients import path_sums
+from explain.running.paths.quadrature import nodes_and_weights
 from explain.running.problem import Problem
-from explain.running.quadrature import nodes_and_weights
 
-# The size of an error estimated from jumps at random places is right on average. Where all gradients are at hand its
-# distribution is known too, and so the size that 95 % do not exceed; this allows for the rest. Where levels are
-# compared, a share of the size is added, and more where few gaps matter. All were tuned on two networks, and
-# benchmarks/calibration.py judges them on others.
+# The size of an error estimated from jumps at random places is right on average. Its distribution is known too, and so
+# the size that 95 % do not exceed; this allows for the rest. It was tuned on two networks, and
+# benchmarks/calibration.py judges it on others.
 _ALLOWANCE, _NORMAL_95 = 1.1, 1.645
-_BOUND_OF_LEVELS = 1.3
 
-# No difference of levels sees every jump of a network with few kinks: the error of the first level, which does, falls
-# with the spread of the nodes. This share of it is a lower limit.
-_SHARE_OF_FIRST = 0.8
+# The number of random directions, and the seed that they are drawn with. The relative error of a squared size is
+# √(2 / directions), and less for the sum of the squares of many jumps.
+DIRECTIONS, _SEED = 15, 0
+
+LIKELY = 48
+"""The number of gradients of an example to reckon with."""
 
 # OpenBLAS takes threads for a product of matrices of more multiplications.
 _WITHOUT_THREADS = 2**18
@@ -77,47 +81,94 @@ class Work(ABC):
         """The examples that are not done."""
         self.place = -1
         """The place of the level whose nodes have been taken."""
-        self._parts: tuple[Array, ...] = ()
-        """One array per input, shape (sums, N, ...): what each level's shares are shares of."""
+        # The products of input − baseline with the gradients, and their sums, node by node.
+        self._products, self._totals = np.zeros((0, 0, 0)), np.zeros((0, 0))
+        # What the size of a map is over that of the mean of its products.
+        self._size_over_sketch = np.ones(len(rows))
 
     @property
     def level(self) -> Level:
         """The level whose nodes have been taken."""
         return self.levels[self.place]
 
+    sketched = 0
+    """The number of random directions that stand for the values of a product; 0 if the values themselves are kept."""
+
     def advance(self, place: int) -> None:
         """Take the nodes up to those of a level."""
         if place > self.place:
-            self._take(self.level.number if self._parts else 0, self.levels[place])
+            taken = self.level.number if len(self._totals) else 0
+            products, totals = self._taken(taken, self.levels[place])
+            self._products = np.concatenate([self._products, products]) if taken else products
+            self._totals = np.concatenate([self._totals, totals]) if taken else totals
             self.place = place
 
     @abstractmethod
-    def _take(self, taken: int, level: Level) -> None:
-        """Take the nodes of a level that come after the first `taken`."""
+    def _taken(self, taken: int, level: Level) -> tuple[Array, Array]:
+        """Take the nodes of a level that come after the first `taken`; give their products, and the sums of these.
+
+        The products of input − baseline with the gradients have the shape (nodes, N, values).
+        """
 
     @abstractmethod
+    def finish(self, which: Array, steps: Array) -> None:
+        """Take the mean gradients of some of the examples over so many nodes each, for `finished`."""
+
+    @abstractmethod
+    def finished(self) -> tuple[Array, tuple[Array, ...]]:
+        """Give all examples of `finish`, and their means, one array per input."""
+
+    @abstractmethod
+    def _numbers_between(self) -> range:
+        """Give the numbers of nodes after the level before of which a mean can be had too, the largest first."""
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        self.rows = self.rows[order]
+        self._products, self._totals = self._products[:, order], self._totals[:, order]
+        self._size_over_sketch = self._size_over_sketch[order]
+
     def judged(self, which: Array, tolerance: float) -> Judged:
-        """Judge the maps of some of the examples, given by their places among `rows`."""
+        """Judge maps by the differences of neighbouring gradients.
 
-    @abstractmethod
-    def means(self, which: Array, steps: Array) -> tuple[Array, ...]:
-        """Give the mean gradients of some of the examples over so many nodes each, one array per input."""
+        A map that is within the tolerance, but misses the difference of the scores, may have missed it by less with a
+        few nodes fewer: every number of nodes is a rule of its own. So these are tried, the largest first.
 
-    def keep(self, left: npt.NDArray[np.bool_]) -> None:
-        """Go on with some of the examples."""
-        if not left.all():
-            self.rows = self.rows[left]
-            self._parts = tuple(one[:, left] for one in self._parts)
+        Parameters
+        ----------
+        which : numpy.ndarray of int
+            The examples, by their places among `rows`.
+        tolerance : float
+            The largest bound that will do.
+        """
+        number = self.level.number
+        steps = np.full(len(which), number)
+        bound, likely = self._bounds(which, number)
+        delta = self._relative_delta(which, self._sums(which, number))
+        missed = np.flatnonzero((bound <= tolerance) & (delta > WORST_RELATIVE_DELTA))
+        for fewer in self._numbers_between():
+            if not len(missed):
+                break
+            some = which[missed]
+            tried = self._relative_delta(some, self._sums(some, fewer))
+            hit = tried <= WORST_RELATIVE_DELTA
+            hit[hit] = self._bounds(some[hit], fewer)[0] <= tolerance
+            steps[missed[hit]], delta[missed[hit]] = fewer, tried[hit]
+            bound[missed[hit]] = self._bounds(some[hit], fewer)[0]
+            missed = missed[~hit]
+        return Judged(steps, bound, likely, delta)
 
-    def _products_with(self, gradients: tuple[Array, ...]) -> Array:
-        """Multiply gradients at single nodes by input − baseline; all inputs together, shape (nodes, N, values)."""
-        moved = moved_inputs(self._problem, self.rows)
-        return np.concatenate(
-            [
-                gradient.reshape(*gradient.shape[:2], -1) * step.reshape(len(step), -1)
-                for step, gradient in zip(moved, gradients, strict=True)
-            ],
-            axis=-1,
+    def _sums(self, which: Array, number: int) -> Array:
+        return weighted_sum(nodes_and_weights("golden", number)[1], self._totals[:number, which])
+
+    def _bounds(self, which: Array, number: int) -> tuple[Array, Array]:
+        """Bound the errors of maps of so many nodes, and give the estimates of their sizes with the same allowance."""
+        nodes, weights = nodes_and_weights("golden", number)
+        products = self._products[:number, which]
+        size = np.linalg.norm(weighted_sum(weights, products), axis=-1) * self._size_over_sketch[which]
+        error, unsure = error_of_gaps(nodes, products, self.sketched)
+        return relative(_ALLOWANCE * error * unsure, size), relative(
+            _ALLOWANCE * error * np.sqrt(unsure), size
         )
 
     def _relative_delta(self, which: Array, sums: Array) -> Array:
@@ -130,141 +181,135 @@ class Work(ABC):
 
 
 class Apart(Work):
-    """Gradients that are kept one by one: each jump between two nodes is seen."""
+    """Gradients that are kept one by one."""
 
-    _products = np.zeros((0, 0, 0))
-    """The products of input − baseline with the gradient at each node, shape (nodes, N, values)."""
-    _totals = np.zeros((0, 0))
-    """Their sums, shape (nodes, N)."""
+    _gradients: tuple[Array, ...] = ()
+    """One array per input, shape (nodes, N, ...)."""
 
-    def _take(self, taken: int, level: Level) -> None:
+    def __init__(self, problem: Problem, rows: Array, levels: tuple[Level, ...], at_baseline: Array) -> None:
+        super().__init__(problem, rows, levels, at_baseline)
+        self._finished: list[tuple[Array, tuple[Array, ...]]] = []
+
+    def _taken(self, taken: int, level: Level) -> tuple[Array, Array]:
         new = summed_gradients(self._problem, self.rows, level.nodes[taken:], np.eye(level.number - taken))
-        products = self._products_with(new)
-        totals = products.sum(axis=-1, dtype=np.float64)
-        if taken:
-            new = tuple(np.concatenate(pair) for pair in zip(self._parts, new, strict=True))
-            products = np.concatenate([self._products, products])
-            totals = np.concatenate([self._totals, totals])
-        self._parts, self._products, self._totals = new, products, totals
-
-    def keep(self, left: npt.NDArray[np.bool_]) -> None:
-        """Go on with some of the examples."""
-        super().keep(left)
-        self._products, self._totals = self._products[:, left], self._totals[:, left]
-
-    def judged(self, which: Array, tolerance: float) -> Judged:
-        """Judge maps by the differences of neighbouring gradients.
-
-        A map that is within the tolerance, but misses the difference of the scores, may have missed it by less with a
-        few nodes fewer: every number of nodes is a rule of its own. So these are tried, the largest first.
-        """
-        number = self.level.number
-        steps = np.full(len(which), number)
-        bound, likely = self._bounds(which, number)
-        delta = self._relative_delta(which, self._sums(which, number))
-        missed = np.flatnonzero((bound <= tolerance) & (delta > WORST_RELATIVE_DELTA))
-        before = self.levels[self.place - 1].number if self.place else number
-        for fewer in range(number - 1, before, -1):
-            if not len(missed):
-                break
-            some = which[missed]
-            tried = self._relative_delta(some, self._sums(some, fewer))
-            hit = tried <= WORST_RELATIVE_DELTA
-            hit[hit] = self._bounds(some[hit], fewer)[0] <= tolerance
-            steps[missed[hit]], delta[missed[hit]] = fewer, tried[hit]
-            bound[missed[hit]] = self._bounds(some[hit], fewer)[0]
-            missed = missed[~hit]
-        return Judged(steps, bound, likely, delta)
-
-    def means(self, which: Array, steps: Array) -> tuple[Array, ...]:
-        """Give the mean gradients of some of the examples over so many nodes each."""
-        found = tuple(np.zeros((len(which), *one.shape[2:]), one.dtype) for one in self._parts)
-        for number in np.unique(steps):
-            alike = steps == number
-            _, weights = nodes_and_weights("golden", int(number))
-            for total, one in zip(found, self._parts, strict=True):
-                total[alike] = weighted_sum(weights, one[:number, which[alike]])
-        return found
-
-    def _sums(self, which: Array, number: int) -> Array:
-        return weighted_sum(nodes_and_weights("golden", number)[1], self._totals[:number, which])
-
-    def _bounds(self, which: Array, number: int) -> tuple[Array, Array]:
-        """Bound the errors of maps of so many nodes, and give the estimates of their sizes with the same allowance."""
-        nodes, weights = nodes_and_weights("golden", number)
-        products = self._products[:number, which]
-        size = np.linalg.norm(weighted_sum(weights, products), axis=-1)
-        error, unsure = error_of_gaps(nodes, products)
-        return relative(_ALLOWANCE * error * unsure, size), relative(
-            _ALLOWANCE * error * np.sqrt(unsure), size
+        products = np.concatenate(
+            [
+                gradient.reshape(*gradient.shape[:2], -1) * step.reshape(len(step), -1)
+                for step, gradient in zip(moved_inputs(self._problem, self.rows), new, strict=True)
+            ],
+            axis=-1,
         )
+        if taken:
+            new = tuple(np.concatenate(pair) for pair in zip(self._gradients, new, strict=True))
+        self._gradients = new
+        return products, products.sum(axis=-1, dtype=np.float64)
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        super().keep(order)
+        self._gradients = tuple(one[:, order] for one in self._gradients)
+
+    def finish(self, which: Array, steps: Array) -> None:
+        """Take the mean gradients of some of the examples over so many nodes each."""
+        for number in np.unique(steps):
+            alike = which[steps == number]
+            _, weights = nodes_and_weights("golden", int(number))
+            means = tuple(weighted_sum(weights, one[:number, alike]) for one in self._gradients)
+            self._finished.append((self.rows[alike], means))
+
+    def finished(self) -> tuple[Array, tuple[Array, ...]]:
+        """Give all examples of `finish`, and their means."""
+        rows, means = zip(*self._finished, strict=True)
+        return np.concatenate(rows), tuple(map(np.concatenate, zip(*means, strict=True)))
+
+    def _numbers_between(self) -> range:
+        before = self.levels[self.place - 1].number if self.place else self.level.number
+        return range(self.level.number - 1, before, -1)
 
 
 class Summed(Work):
-    """Gradients of which sums are kept only, for large inputs: means of several levels are compared."""
+    """Gradients of which sums are kept only, for large inputs, and the products with a few random directions.
 
-    _first, _unsure = np.zeros(0), np.zeros(0)
-    """What the gradients of the first level tell, see `error_of_gaps`; shape (N,)."""
+    The size of what a gradient adds to the map, and of the difference of two, is known from these products up to a few
+    per cent (Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984); the size of the
+    whole map, which has the largest share in the bound, is taken once from the map of the first level.
+    """
 
-    def keep(self, left: npt.NDArray[np.bool_]) -> None:
-        """Go on with some of the examples."""
-        super().keep(left)
-        self._first, self._unsure = self._first[left], self._unsure[left]
+    sketched = DIRECTIONS
 
-    def _take(self, taken: int, level: Level) -> None:
-        into = level.sum_of[taken:]
-        asked = np.unique(into)
-        weights = (asked[:, np.newaxis] == into) * level.slopes[taken:]
-        new = summed_gradients(self._problem, self.rows, level.nodes[taken:], weights)
-        parts = tuple(np.zeros((level.sums, *one.shape[1:]), one.dtype) for one in new)
-        for total, part in zip(parts, new, strict=True):
-            total[asked] = part
-        if taken:
-            # Sums whose nodes are weighted alike from here on become one.
-            first = np.unique(self.level.sum_of, return_index=True)[1]
-            for total, part in zip(parts, self._parts, strict=True):
-                for own, one in zip(level.sum_of[first], part, strict=True):
-                    total[own] += one
-        else:
-            products = self._products_with(parts)
-            products /= level.slopes.astype(products.dtype)[:, np.newaxis, np.newaxis]
-            self._first, self._unsure = error_of_gaps(level.nodes, products)
-        self._parts = parts
-
-    def judged(self, which: Array, tolerance: float) -> Judged:
-        """Judge maps by the differences of levels; at the first level, of neighbouring gradients."""
-        level, moved = self.level, moved_inputs(self._problem, self.rows[which])
-        means = self._combined(0, which)
-        size = sizes(moved, means)
-        first, unsure = self._first[which], self._unsure[which]
-        likely = relative(_BOUND_OF_LEVELS * first, size)
-        bound = relative(_ALLOWANCE * unsure * first, size)
-        if self.place:
-            error = np.zeros(len(which))
-            for row, factor in enumerate(level.factors, start=1):
-                error = np.maximum(error, factor * sizes(moved, self._combined(row, which)))
-            fallen = _SHARE_OF_FIRST * level.spread / self.levels[0].spread
-            error = np.maximum(error, fallen * first)
-            bound = likely = relative(np.maximum(_BOUND_OF_LEVELS, unsure) * error, size)
-        sums = np.sum(
-            [
-                (step * mean).reshape(len(which), -1).sum(axis=1, dtype=np.float64)
-                for step, mean in zip(moved, means, strict=True)
-            ],
-            axis=0,
+    def __init__(self, problem: Problem, rows: Array, levels: tuple[Level, ...], at_baseline: Array) -> None:
+        super().__init__(problem, rows, levels, at_baseline)
+        moved = moved_inputs(problem, rows)
+        # The first direction is that of the sum of the map.
+        signs = _signs(tuple(one.shape[1:] for one in moved), problem.layout)
+        self._path = path_sums(
+            problem.backend,
+            problem.examples.rows(rows),
+            tuple(base[rows] for base in baselines_of(problem)),
+            tuple(own.astype(one.dtype) * one[:, np.newaxis] for own, one in zip(signs, moved, strict=True)),
+            problem.executor,
+            LIKELY,
         )
-        return Judged(np.full(len(which), level.number), bound, likely, self._relative_delta(which, sums))
+        self._finished: list[Array] = []
 
-    def means(self, which: Array, steps: Array) -> tuple[Array, ...]:
-        """Give the mean gradients of some of the examples, over all nodes that were taken."""
-        return self._combined(0, which)
+    def _taken(self, taken: int, level: Level) -> tuple[Array, Array]:
+        dtype = self._problem.backend.dtype
+        into = level.sum_of[taken:]
+        weights = (np.arange(level.sums)[:, np.newaxis] == into) * level.slopes[taken:]
+        # Sums whose nodes are weighted alike from here on become one.
+        becomes = None
+        if taken:
+            becomes = level.sum_of[np.unique(self.level.sum_of, return_index=True)[1]]
+        products = self._path.add(level.nodes[taken:].astype(dtype), weights.astype(dtype), becomes)
+        sketches = products[..., 1:] / np.sqrt(DIRECTIONS)
+        if not taken:
+            self._size_over_sketch = self._compared(level, sketches)
+        return sketches, products[..., 0]
 
-    def _combined(self, row: int, which: Array) -> tuple[Array, ...]:
-        shares = self.level.shares[row]
-        return tuple(weighted_sum(shares, one[:, which]) for one in self._parts)
+    def _compared(self, level: Level, sketches: Array) -> Array:
+        """Give the size of each map of the first level over that of its sketch."""
+        means = self._path.combined(level.shares[np.newaxis], np.arange(len(self.rows)))
+        size = sizes(moved_inputs(self._problem, self.rows), tuple(one[0] for one in means))
+        sketched = np.linalg.norm(
+            weighted_sum(nodes_and_weights("golden", level.number)[1], sketches), axis=-1
+        )
+        found: Array = np.divide(size, sketched, out=np.ones_like(size), where=sketched > 0)
+        return found
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        super().keep(order)
+        self._path.keep(order)
+
+    def finish(self, which: Array, steps: Array) -> None:
+        """Take the mean gradients of some of the examples, over all nodes that were taken."""
+        self._path.finish(self.level.shares, which)
+        self._finished.append(self.rows[which])
+
+    def finished(self) -> tuple[Array, tuple[Array, ...]]:
+        """Give all examples of `finish`, and their means."""
+        return np.concatenate(self._finished), self._path.finished()
+
+    def _numbers_between(self) -> range:
+        return range(0)
 
 
-def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
+def _signs(shapes: Sequence[tuple[int, ...]], layout: Layout) -> tuple[Array, ...]:
+    """Give the signs of all directions, shape (1 + directions, ...), alike in every framework; the first are ones."""
+    generator = np.random.default_rng(_SEED)
+
+    def draw(size: tuple[int, ...]) -> Array:
+        return generator.integers(0, 2, size, dtype=np.int8) * 2 - 1
+
+    found = []
+    for shape in shapes:
+        size = DIRECTIONS, *shape
+        drawn = drawn_in_one_order(size, layout, draw) if len(layout.axes) == len(size) else draw(size)
+        found.append(np.concatenate([np.ones((1, *shape), np.int8), drawn]))
+    return tuple(found)
+
+
+def error_of_gaps(nodes: Array, products: Array, sketched: int = 0) -> tuple[Array, Array]:
     """Estimate the size of the error of a mean of gradients from the differences of neighbouring ones.
 
     The error is Σ o δ over the gaps: δ is the difference of the gradients, and the place o of the jump in the gap is
@@ -278,6 +323,8 @@ def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
         Shape (K,).
     products : numpy.ndarray
         The products of input − baseline with the gradients, shape (K, N, values).
+    sketched : int
+        The number of random directions that the values are products with; 0 if they are the values themselves.
 
     Returns
     -------
@@ -297,7 +344,14 @@ def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
     squares = np.einsum("ngg->ng", scaled)
     total, alone = squares.sum(axis=1), np.square(squares).sum(axis=1)
     among = np.einsum("ngh,ngh->n", scaled, scaled) - alone
-    spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0))
+    own = np.zeros_like(total)
+    if sketched:
+        # Random directions add to the square of a product, on average, the share of the two sizes that is taken off.
+        among = (among - (total**2 - alone) / sketched) / (1 + 1 / sketched)
+        alone = alone / (1 + 2 / sketched)
+        # And they make the sum of the squares itself unsure.
+        own = 2 / sketched * (alone + np.maximum(among, 0))
+    spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0) + own)
     share = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
     unsure = np.sqrt(1 + _NORMAL_95 * share)
     rough = ((gaps.rough @ pairs) * gaps.rough).sum(axis=(1, 2))

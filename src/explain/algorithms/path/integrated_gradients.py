@@ -22,8 +22,8 @@ from explain.algorithms.path.integration import integrate
 from explain.algorithms.path.own_nodes import RULE
 from explain.backends.found import Found
 from explain.inputs.examples import Array
+from explain.running.paths.quadrature import RULES
 from explain.running.problem import Problem
-from explain.running.quadrature import RULES
 
 _REMEDY = (
     "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "

@@ -16,8 +16,8 @@ from explain.algorithms.path.own_nodes import RULE as ADAPTIVE
 from explain.algorithms.path.own_nodes import at_nodes
 from explain.errors import OptionError
 from explain.inputs.examples import Array
+from explain.running.paths.quadrature import nodes_and_weights
 from explain.running.problem import Problem
-from explain.running.quadrature import nodes_and_weights
 
 FIXED_RULE = "gauss_legendre"
 """The rule for a fixed number of steps if the options name none: that of Captum."""

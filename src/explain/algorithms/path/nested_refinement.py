@@ -15,8 +15,8 @@ from explain.algorithms.path.integral import (
 )
 from explain.algorithms.path.nested_rules import distinct, is_new, levels, weights_of
 from explain.inputs.examples import Array
+from explain.running.paths.quadrature import nodes_and_weights
 from explain.running.problem import Problem
-from explain.running.quadrature import nodes_and_weights
 
 # These turn the difference of two successive maps into a bound on the error of the later one, valid for 95 %
 # of examples. If gradients jump at random positions, the errors of the two maps are independent and

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from explain.inputs.examples import Array
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.quadrature import nodes_and_weights
 
 REFINED: dict[str, tuple[Callable[[int], int], int]] = {
     "midpoint": (lambda n_steps: 3 * n_steps, 5),

@@ -15,8 +15,8 @@ from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.public_calls.progress import counted
+from explain.running.paths.quadrature import nodes_and_weights
 from explain.running.problem import Problem
-from explain.running.quadrature import nodes_and_weights
 
 Masks = npt.NDArray[np.bool_]
 

@@ -88,9 +88,9 @@ class JaxForwardPass(KerasForwardPass):
         return outputs, gradients if fits else (), scores, indices
 
     def summed_gradients(
-        self, points: Sequence[Any], nodes: Any, weights: Any, beside: Beside
-    ) -> tuple[Any, ...]:
-        """Give weighted sums of gradients over the nodes of each example, shape (N, M, ...).
+        self, points: Sequence[Any], nodes: Any, weights: Any, directions: Sequence[Any], beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give weighted sums of gradients over the nodes of each example, and their products with directions.
 
         Parameters
         ----------
@@ -100,20 +100,36 @@ class JaxForwardPass(KerasForwardPass):
             The nodes, shape (K,): only their number is used.
         weights : jax.Array
             Shape (M, K).
+        directions : sequence of jax.Array
+            Shape (N, R, ...).
         beside : Beside
             One row per example.
+
+        Returns
+        -------
+        tuple of jax.Array
+            Shape (N, M, ...).
+        jax.Array
+            Shape (N, K, R).
         """
         count = len(nodes)
         repeated = jax.tree.map(lambda rows: jnp.repeat(rows, count, axis=0), beside)
         flat = [point.reshape(-1, *point.shape[2:]) for point in points]
         gradients, _ = self.gradients(flat, repeated)
-        return tuple(
-            # In full precision, which a GPU leaves otherwise.
+        by_node = [one.reshape(point.shape) for one, point in zip(gradients, points, strict=True)]
+        # In full precision, which a GPU leaves otherwise.
+        precision = jax.lax.Precision.HIGHEST
+        sums = tuple(jnp.einsum("mk,nk...->nm...", weights, one, precision=precision) for one in by_node)
+        along = sum(
             jnp.einsum(
-                "mk,nk...->nm...", weights, one.reshape(point.shape), precision=jax.lax.Precision.HIGHEST
+                "nkd,nrd->nkr",
+                one.reshape(*one.shape[:2], -1),
+                own.reshape(*own.shape[:2], one[0, 0].size),
+                precision=precision,
             )
-            for one, point in zip(gradients, points, strict=True)
+            for one, own in zip(by_node, directions, strict=True)
         )
+        return sums, along
 
     def unit_gradients(self, points: Sequence[Any], beside: Beside) -> tuple[Any, Any]:
         """Give the output of the layer at the exit, and the gradient of the whole model's scores to it."""

@@ -64,7 +64,14 @@ class ModuleCut:
 
         with replaced(layer, where, call), suppress(EndOfRun):
             forward.read(points, beside)
-        return found[0], partial(self._explained, forward)
+        return found[0], self.rest(forward, points, beside)
+
+    def rest(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> ExplainedFrom:
+        """Give the rest of the model alone; nothing is run."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_rest(run, run.values[self.layer, self.where, 0])
+        return partial(self._explained, forward)
 
     def _explained(
         self,
@@ -99,6 +106,13 @@ class SourceCut:
         reading = forward.read(points, beside)
         return reading.source, lambda value, points, beside: reading.transform(value)
 
+    def rest(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> ExplainedFrom:
+        """Give the transform of a source alone; a trace drops the run that shows it."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_rest(run, run.values[_SOURCE])
+        return self.prefix(forward, points, beside)[1]
+
 
 _SOURCE = "source"
 """What is recorded of the source of the explained output."""
@@ -108,13 +122,18 @@ def _copied_prefix(
     run: TracedRun, name: str, points: tuple[Any, ...], beside: Beside
 ) -> tuple[Any, ExplainedFrom]:
     """Copy the operations of a prefix, which end at a value of this name; give the value, and the rest of the model."""
+    (found,) = run.copied((points, beside), [name])
+    return found, _copied_rest(run, name)
+
+
+def _copied_rest(run: TracedRun, name: str) -> ExplainedFrom:
+    """Give the rest of the model behind a value of this name, which copies its operations."""
 
     def explained_from(value: Any, points: Callable[[], tuple[Any, ...]], beside: Beside) -> Any:
         (explained,) = run.copied((points(), beside), replaced={name: value})
         return explained
 
-    (found,) = run.copied((points, beside), [name])
-    return found, explained_from
+    return explained_from
 
 
 # TensorFlow names the operations of a tape's gradient so.

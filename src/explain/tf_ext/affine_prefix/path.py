@@ -3,115 +3,146 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from explain.inputs.examples import Arrays, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.keras.model.tracing import Beside
-from explain.running import path_gradients
+from explain.running.paths import path_sums
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, repeating
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.scores import gradients_of_scores
 
+# Where the paths are seen to be straight: not in the middle, where a symmetric bend may be hidden.
+_MIDDLE = 0.45
+
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
 
 
-class Line(path_gradients.Line):
-    """Straight paths of a TensorFlow model; see `explain.running.path_gradients.Line`."""
+class Sums(path_sums.OnHost, path_sums.DeviceSums):
+    """Sums of the gradients of a TensorFlow model; see `explain.running.paths.path_sums`."""
 
+    # A trace does not change: no run bypasses the cut.
+    lost = ()
     _opened: OpenedModel
     _cut: ModuleCut | SourceCut | None
 
-    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points of the input, one array of shape (N, M, ...) for each input."""
-        found = self._summed(_path_block, examples, starts, ())
-        assert found is not None
-        return found
+    def begin_at_input(self) -> None:
+        """Take the paths and the directions to the device, as they are."""
+        opened = self._opened
+        self._paths = opened.tensors(self._starts), opened.points(self._examples)
+        self._along_to = tuple(map(_flat, opened.tensors(self._directions)))
 
-    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
-        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
-        cut = self._cut
-        if cut is None:
-            return None
-        found = (
-            self._summed(_path_block_beyond, examples, starts, (cut,))
-            if self._keeps_rows(cut, examples)
-            else None
-        )
-        if found is None:
-            self._cut = None
-        return found
+    def begin_at_cut(self) -> bool:
+        """Take the paths and the directions to the cut; False if the paths are not straight there."""
+        opened, examples = self._opened, self._examples
+        (start,), (end,) = opened.tensors(self._starts), opened.points(examples)
+        (directions,) = opened.tensors(self._directions)
+        count, n_directions = directions.shape[:2]
+        beside = tf.reshape(tf.expand_dims(start, 1) + directions, [-1, *start.shape[1:]])
+        points = tf.concat([start, end, start + _MIDDLE * (end - start), beside], axis=0)
+        every = np.arange(count)
+        rows = np.concatenate([np.tile(every, 3), every.repeat(n_directions)])
+        at_cut = opened.run(_prefix, examples.rows(rows), (points,), static=(self._cut,))
+        # A model may fold the time axis into that of the examples.
+        if at_cut.shape[0] != len(rows):
+            return False
+        first, last, middle, moved = tf.split(at_cut, [count, count, count, -1])
+        if not _is_straight(middle, first + _MIDDLE * (last - first)):
+            return False
+        self._paths = (first,), (last,)
+        # An affine map takes a direction as it takes the difference of two points.
+        moved = tf.reshape(moved, [count, n_directions, *first.shape[1:]])
+        self._along_to = (_flat(moved - tf.expand_dims(first, 1)),)
+        return True
 
-    def _keeps_rows(self, cut: ModuleCut | SourceCut, examples: Examples) -> bool:
-        """Tell whether the value at the cut has one row per example; a model may fold the time axis into that axis."""
-        if isinstance(cut, SourceCut):
-            # The output was checked.
-            return True
-        observed, shape = self._opened.observed, examples.inputs[0].shape[1:]
-        if ("rows", cut, shape) not in observed:
-            value = self._opened.run_eagerly(_prefix, examples.rows(slice(0, 1)), cut, reads_ending=False)
-            observed["rows", cut, shape] = value.shape[0] == 1
-        return bool(observed["rows", cut, shape])
-
-    def _summed(
-        self,
-        block: Callable[..., Any],
-        examples: Examples,
-        starts: Arrays,
-        static: tuple[ModuleCut | SourceCut, ...],
-    ) -> Arrays | None:
-        """Sum gradients at the inputs over blocks of points; None if a block tells that its paths are not straight."""
-        shape = (len(examples), len(self._weights))
-        totals = tuple(np.zeros((*shape, *one.shape[1:]), self._opened.dtype) for one in examples.inputs)
+    def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
+        """Add the weighted gradients, where the paths are."""
+        starts, ends = self._paths
+        sums = self.begun(len(weights), becomes, tuple(one.numpy() for one in starts))
+        products = np.zeros((len(alphas), len(self), self._along_to[0].shape[1]))
+        block, static = (_path_block, ()) if self._cut is None else (_path_block_beyond, (self._cut,))
 
         def compute(rows: slice, steps: slice) -> tuple[Sequence[Any], Any]:
-            part = examples.rows(rows)
+            part = self._examples.rows(rows)
+            inputs = () if self._cut is None else self._opened.points(part)
             found: tuple[Sequence[Any], Any] = self._opened.run(
                 block,
                 part,
-                self._opened.tensors([start[rows] for start in starts]),
-                self._opened.points(part),
-                tf.constant(self._alphas[steps]),
-                tf.constant(self._weights[:, steps].reshape(-1)),
+                (*(one[rows] for one in starts), *(one[rows] for one in ends), *inputs),
+                tf.constant(alphas[steps]),
+                tf.constant(weights[:, steps].reshape(-1)),
+                tuple(one[rows] for one in self._along_to),
                 static=static,
             )
             return found
 
-        for rows, _, (found, is_straight) in self._executor.over_blocks(
-            len(examples), len(self._alphas), compute
-        ):
-            if not is_straight:
-                return None
-            for total, part in zip(totals, found, strict=True):
+        for rows, steps, (found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
+            for total, part in zip(sums, found, strict=True):
                 total[rows] += part.numpy()
-        return totals
+            products[steps, rows] = along.numpy().swapaxes(0, 1)
+        self._sums = sums
+        return products
+
+    def pulled(self, mixed: Arrays, examples: Examples) -> Arrays:
+        """Give combinations of the sums, one for each of some examples, as gradients to the inputs."""
+        if self._cut is None:
+            return mixed
+        (arriving,) = self._opened.tensors(mixed)
+        (points,) = self._opened.points(examples)
+        return (self._opened.run(_pulled_back, examples, points, arriving, static=(self._cut,)).numpy(),)
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        super().keep(order)
+        starts, ends = self._paths
+        self._paths = (
+            tuple(tf.gather(one, order) for one in starts),
+            tuple(tf.gather(one, order) for one in ends),
+        )
+        self._along_to = tuple(tf.gather(one, order) for one in self._along_to)
 
 
 @repeating
 def _path_block(
     forward: TensorFlowForwardPass,
-    starts: tuple[Any, ...],
-    ends: tuple[Any, ...],
+    lines: tuple[Any, ...],
     nodes: Any,
     weights: Any,
+    directions: tuple[Any, ...],
     beside: Beside,
 ) -> tuple[tuple[Any, ...], Any]:
-    """Give weighted sums of gradients over nodes along each example's path, shape (N, M, ...), and True."""
+    """Give weighted sums of gradients over nodes along each example's path, and their products with directions.
+
+    Parameters
+    ----------
+    lines : tuple of tensor
+        The starts, then the ends, one tensor per input.
+    directions : tuple of tensor
+        Shape (N, R, values), one tensor per input.
+
+    Returns
+    -------
+    tuple of tensor
+        Shape (N, M, ...), one tensor per input.
+    tensor
+        Shape (N, K, R).
+    """
+    half = len(lines) // 2
+    starts, ends = lines[:half], lines[half:]
     points = tuple(_along(start, end - start, nodes) for start, end in zip(starts, ends, strict=True))
     count = tf.size(nodes)
     gradients, _ = forward.gradients(points, _taken(beside, _each_row(starts[0], count)))
-    sums = (
-        _weighted_sums(count, weights, gradient, start)
-        for gradient, start in zip(gradients, starts, strict=True)
-    )
-    return tuple(sums), tf.constant(True)
+    return _summed(gradients, starts, count, weights, directions)
 
 
+@repeating
 def _prefix(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: tuple[Any, ...], beside: Beside
 ) -> Any:
@@ -123,34 +154,40 @@ def _prefix(
 def _path_block_beyond(
     forward: TensorFlowForwardPass,
     cut: ModuleCut | SourceCut,
-    starts: tuple[Any, ...],
-    ends: tuple[Any, ...],
+    lines: tuple[Any, ...],
     nodes: Any,
     weights: Any,
+    directions: tuple[Any, ...],
     beside: Beside,
 ) -> tuple[tuple[Any, ...], Any]:
-    """Give the same sums from gradients at the cut, and whether the prefix maps straight paths to straight paths.
-
-    TensorFlow takes longer to trace an operation than a small model needs for it, so that no operation is in vain.
-    """
-    (start,), (end,), count = starts, ends, tf.size(nodes)
-    middle = nodes[count // 2]
-    of_lines = tf.concat([start, end, start + middle * (end - start)], axis=0)
-    at_cut, explained_from = cut.prefix(forward, (of_lines,), _tiled(beside, 3))
-    first, last, true = tf.split(at_cut, 3)
-    difference = last - first
-    rows = _each_row(start, count)
+    """Give the same at the cut, from the images of the paths there; the last of `lines` are the inputs themselves."""
+    first, last, inputs = lines
+    count = tf.size(nodes)
+    rows = _each_row(first, count)
     repeated = _taken(beside, rows)
-    value = _along(first, difference, nodes)
+    value = _along(first, last - first, nodes)
+    explained_from = cut.rest(forward, (inputs,), beside)
     with forward.tape() as tape:
         tape.watch(value)
         # The rows of the input count here, but not its values.
-        explained = explained_from(value, lambda: (tf.gather(end, rows),), repeated)
+        explained = explained_from(value, lambda: (tf.gather(inputs, rows),), repeated)
         explained, picked = forward.picked_of(explained, repeated)
     (gradient,) = gradients_of_scores(tape, explained, (value,), forward.model_name, picked)
-    sums = _weighted_sums(count, weights, gradient, first)
-    is_straight = _is_straight(true, first + middle * difference)
-    return (_pulled_back(forward, cut, end, sums, beside),), is_straight
+    return _summed((gradient,), (first,), count, weights, directions)
+
+
+def _summed(
+    gradients: Sequence[Any], like: Sequence[Any], count: Any, weights: Any, directions: Sequence[Any]
+) -> tuple[tuple[Any, ...], Any]:
+    """Sum the gradients of each example's points, once for every row of weights; multiply them by directions."""
+    # The rows of weights are concatenated, so that a trace fixes neither their number nor the number of steps.
+    weights = tf.reshape(weights, [-1, count])
+    sums, along = [], []
+    for gradient, start, own in zip(gradients, like, directions, strict=True):
+        by_step = tf.reshape(gradient, [-1, count, math.prod(start.shape[1:])])
+        sums.append(tf.reshape(tf.matmul(weights, by_step), [-1, tf.shape(weights)[0], *start.shape[1:]]))
+        along.append(tf.matmul(by_step, own, transpose_b=True))
+    return tuple(sums), tf.add_n(along)
 
 
 def _is_straight(true: Any, on_line: Any) -> Any:
@@ -162,19 +199,15 @@ def _is_straight(true: Any, on_line: Any) -> Any:
     return tf.reduce_all(deviation <= _STRAIGHT[true.dtype] * size)
 
 
+@repeating
 def _pulled_back(
-    forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: Any, sums: Any, beside: Beside
+    forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: Any, arriving: Any, beside: Beside
 ) -> Any:
-    """Pull sums of gradients to the value at the cut, shape (N, M, ...), back to the input."""
-    count = tf.shape(sums)[1]
-    rows = _each_row(points, count)
-    repeated = tf.gather(points, rows)
+    """Pull gradients to the value at the cut, one row per point, back to the input."""
     with forward.tape() as tape:
-        tape.watch(repeated)
-        entering, _ = cut.prefix(forward, (repeated,), _taken(beside, rows))
-    arriving = tf.reshape(sums, tf.shape(entering))
-    found = tf.convert_to_tensor(tape.gradient(entering, repeated, output_gradients=arriving))
-    return tf.reshape(found, [-1, count, *points.shape[1:]])
+        tape.watch(points)
+        entering, _ = cut.prefix(forward, (points,), beside)
+    return tf.convert_to_tensor(tape.gradient(entering, points, output_gradients=arriving))
 
 
 def _along(start: Any, difference: Any, nodes: Any) -> Any:
@@ -188,16 +221,6 @@ def _along(start: Any, difference: Any, nodes: Any) -> Any:
     return tf.reshape(points, [-1, *start.shape[1:]])
 
 
-def _weighted_sums(n_steps: Any, weights: Any, gradient: Any, like: Any) -> Any:
-    """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
-    size = math.prod(like.shape[1:])
-    by_step = tf.reshape(gradient, [-1, n_steps, size])
-    # The rows of weights are concatenated, so that a trace fixes neither their number nor the number of steps.
-    weights = tf.reshape(weights, [-1, n_steps])
-    sums = tf.matmul(weights, by_step)
-    return tf.reshape(sums, [-1, tf.shape(weights)[0], *like.shape[1:]])
-
-
 def _each_row(examples: Any, count: Any) -> Any:
     """Give the row of each example as many times, one after the other."""
     return tf.range(tf.shape(examples)[0] * count) // count
@@ -207,6 +230,6 @@ def _taken(beside: Beside, rows: Any) -> Any:
     return tf.nest.map_structure(lambda part: tf.gather(part, rows), beside)
 
 
-def _tiled(beside: Beside, count: int) -> Any:
-    """Put all rows as many times behind each other."""
-    return tf.nest.map_structure(lambda rows: tf.concat([rows] * count, axis=0), beside)
+def _flat(directions: Any) -> Any:
+    """Give directions of shape (N, R, ...) as (N, R, values)."""
+    return tf.reshape(directions, [*directions.shape[:2], math.prod(directions.shape[2:])])

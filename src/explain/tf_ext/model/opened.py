@@ -20,7 +20,7 @@ from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.model.opened import OpenedKerasModel
-from explain.keras.model.tracing import Asked
+from explain.keras.model.tracing import Asked, Beside
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import REPEATING, TO_FIND, Surveyor, TensorFlowForwardPass
@@ -276,7 +276,7 @@ class OpenedModel(OpenedKerasModel):
         look: _Look | None,
     ) -> Trace:
         """Trace a computation: as if nothing had effects first, then again if something has."""
-        run_key, gives_outputs = self._run_key(inputs), function in self._giving_outputs
+        run_key, gives_outputs = self._run_key(examples, inputs[-1]), function in self._giving_outputs
         known = _run_of(self._traces_for(examples), run_key) if function in REPEATING else None
         specifications = specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
         ordered = self.inspection.structure.stateful or "effects" in self.observed
@@ -305,18 +305,20 @@ class OpenedModel(OpenedKerasModel):
             None if own is None else (run_key, own),
         )
 
-    def _run_key(self, inputs: tuple[Any, ...]) -> tuple[Hashable, ...]:
-        """Give the key of the run of the model among the traces, for the points and what is beside them."""
-        flat = tf.nest.flatten((inputs[0], inputs[-1][:-1]))
-        return (*self._key_of(TracedRun, ()), *_signature(inputs, flat))
+    def _run_key(self, examples: Examples, beside: Beside) -> tuple[Hashable, ...]:
+        """Give the key of the run of the model among the traces, for the inputs of examples and what is beside them."""
+        inputs = examples.inputs
+        points = tuple((one.dtype.kind == "f" or one.dtype.str, *one.shape[1:]) for one in inputs)
+        flat = tf.nest.flatten(beside[:-1])
+        return (*self._key_of(TracedRun, ()), points, *_signature((inputs, beside), flat))
 
-    def traced_run(self, examples: Examples, inputs: tuple[Any, ...]) -> TracedRun | None:
+    def traced_run(self, examples: Examples) -> TracedRun | None:
         """Give the run of the model in the trace of its outputs; None without one, as of a model without a trace."""
-        return _run_of(self._traces_for(examples), self._run_key(inputs))
+        return _run_of(self._traces_for(examples), self._run_key(examples, self._beside(examples)))
 
     def noted_in_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> list[RecordedCall] | None:
         """Give the calls of layers by the run that was traced for outputs; None without one, or if sizes stay open."""
-        run = self.traced_run(examples, inputs)
+        run = self.traced_run(examples)
         # The shapes of one run of these examples may not fit what a trace for any number of rows computes.
         with suppress(ValueError):
             found = None if run is None else run.noted(inputs)
@@ -357,5 +359,5 @@ def _run_of(traces: Mapping[Any, Trace], key: Hashable) -> TracedRun | None:
 def _signature(inputs: tuple[Any, ...], flat: Sequence[Any]) -> tuple[Hashable, ...]:
     """Give what a trace is specialised to of its inputs, points first and a `Beside` last."""
     companions, mask, held, outer, _, _ = inputs[-1]
-    counts = (tuple(companions), len(mask), len(held), len(outer), len(inputs[0]))
+    counts = (tuple(companions), len(mask), len(held), len(outer), len(tf.nest.flatten(inputs[0])))
     return counts, tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat)

@@ -2,137 +2,188 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Arrays, Examples
-from explain.running import path_gradients
+from explain.running.paths import path_sums
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import gradients_of
 
+# Where the paths are seen to be straight: not in the middle, where a symmetric bend may be hidden.
+_MIDDLE = 0.45
+
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
-class Line(path_gradients.Line):
-    """Straight paths of a PyTorch model; see `explain.running.path_gradients.Line`."""
+class Sums(path_sums.DeviceSums):
+    """Sums of the gradients of a PyTorch model; see `explain.running.paths.path_sums`."""
 
+    lost = (CutLostError, ExplainError)
     _opened: OpenedModel
     _cut: ModuleCut | SourceCut | None
+    _order: _Order | None = None
+    """The memory order of the value at the cut; None if the paths are at the input."""
+    _sums: tuple[Tensor, ...] = ()
 
-    def __init__(self, *about: Any) -> None:
-        super().__init__(*about)
-        device = self._opened.device
-        self._all_nodes, self._all_weights = (
-            torch.from_numpy(array).to(device) for array in (self._alphas, self._weights)
+    def begin_at_input(self) -> None:
+        """Take the paths and the directions to the device, as they are."""
+        starts = self._opened.tensors(self._starts)
+        ends = self._opened.tensors(self._examples.inputs)
+        self._order = None
+        # The paths at the input, and where their gradients are summed: starts and differences.
+        self._outside = tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
+        self._along_to = tuple(
+            one.reshape(*one.shape[:2], one.shape[2:].numel())
+            for one in self._opened.tensors(self._directions)
         )
 
-    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points of the input, one array of shape (N, M, ...) for each input."""
-        first = self._opened.tensors(starts)
-        weights = self._all_weights
-        ends = self._opened.tensors(examples.inputs)
-        differences = tuple(end - start for end, start in zip(ends, first, strict=True))
-        beside = examples.without_inputs()
-        totals = tuple(end.new_zeros((len(end), len(weights), end[0].numel())) for end in ends)
-
-        def compute(rows: slice, steps: slice) -> list[Tensor]:
-            points = tuple(
-                self._along(start, difference, rows, steps).requires_grad_()
-                for start, difference in zip(first, differences, strict=True)
-            )
-            gradients = self._opened.gradients_at(points, _repeated(beside, rows, steps))
-            return [
-                weights[:, steps] @ gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
-                for total, gradient in zip(totals, gradients, strict=True)
-            ]
-
-        for rows, _, sums in self._executor.over_blocks(len(examples), len(self._alphas), compute):
-            for total, part in zip(totals, sums, strict=True):
-                total[rows] += part
-        return tuple(
-            _to_host(total.reshape(len(end), -1, *end.shape[1:]))
-            for total, end in zip(totals, ends, strict=True)
-        )
-
-    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
-        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
-        if self._cut is None:
-            return None
-        try:
-            return self._sums_beyond(self._cut, examples, *self._opened.tensors(starts))
-        except (CutLostError, ExplainError) as error:
-            if self._executor.ran_out(error):
-                raise
-            # If the cut is not the cause, the whole model fails with the same error.
-            self._cut = None
-            return None
-
-    def _sums_beyond(self, cut: ModuleCut | SourceCut, examples: Examples, start: Tensor) -> Arrays | None:
-        """Sum the gradients beyond a cut.
-
-        A model may also use its input elsewhere. The first run with each number of points shows whether it does. If
-        not, the next runs get NaNs of the same shape, which saves the computation of the points. If NaNs reach the
-        outputs nevertheless, the caller runs the whole model.
-        """
-        opened = self._opened
-        (end,) = opened.tensors(examples.inputs)
-        weights = self._all_weights
+    def begin_at_cut(self) -> bool:
+        """Take the paths and the directions to the cut; False if the paths are not straight there."""
+        cut, opened, examples = self._cut, self._opened, self._examples
+        assert cut is not None, "the base class asks only with a cut"
+        (start,), (end,) = opened.tensors(self._starts), opened.tensors(examples.inputs)
         with torch.no_grad():
             entering_start = cut.prefix(opened, start, examples)
-        end.requires_grad_()
-        entering_end = cut.prefix(opened, end, examples)
+            entering_end = cut.prefix(opened, end, examples)
         if len(entering_end) != len(examples):
-            return None
+            return False
         order = _Order.of(entering_end)
         first = order.flat(entering_start)
-        step = order.flat(entering_end.detach()) - first
-        difference = end.detach() - start
-        if not self._is_straight(cut, examples, (start, difference), (first, step), order):
-            return None
-        totals = first.new_zeros((len(first), len(weights), first.shape[1]))
-        beside = examples.without_inputs()
+        step = order.flat(entering_end) - first
+        difference = end - start
+        self._order, self._outside, self._inside = order, ((start, difference),), (first, step)
+        if not self._is_straight(cut):
+            return False
+        (directions,) = opened.tensors(self._directions)
+        count = directions.shape[1]
+        # An affine map takes a direction as it takes the difference of two points.
+        along = first.new_empty((len(first), count, first.shape[1]))
+        for one in range(count):
+            with torch.no_grad():
+                moved = order.flat(cut.prefix(opened, start + directions[:, one], examples))
+            torch.sub(moved, first, out=along[:, one])
+        self._along_to = (along,)
+        return True
 
-        def compute(rows: slice, steps: slice) -> Tensor:
-            def form() -> Tensor:
-                # Not a view: the model may change it in place.
-                value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
-                points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
-                torch.mul(self._all_nodes[steps].reshape(1, -1, 1), step[rows][:, None], out=points)
-                points += first[rows][:, None]
-                return value
+    def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
+        """Add the weighted gradients, where the paths are."""
+        device = self._opened.device
+        nodes, shares = torch.from_numpy(alphas).to(device), torch.from_numpy(weights).to(device)
+        sums = tuple(along.new_zeros((len(along), len(weights), along.shape[-1])) for along in self._along_to)
+        if becomes is not None:
+            places = _indices(becomes, device)
+            for total, part in zip(sums, self._sums, strict=True):
+                total.index_add_(1, places, part)
+        products = np.zeros((len(alphas), len(self), self._along_to[0].shape[1]))
+        beside = self._examples.without_inputs()
 
-            gradient = self._gradient_beyond(
-                cut, form, (start[rows], difference[rows]), steps, _repeated(beside, rows, steps)
+        # Most gradients are a part of one sum only.
+        parts = [[(one, float(column[one])) for one in np.flatnonzero(column)] for column in weights.T]
+        matrix = shares if sum(map(len, parts)) > len(parts) else None
+
+        def compute(rows: slice, steps: slice) -> tuple[list[Tensor], Tensor]:
+            gradients = self._gradients(rows, nodes[steps], _repeated(beside, rows, steps))
+            flat = [one.reshape(rows.stop - rows.start, -1, one.shape[-1]) for one in gradients]
+            along = [
+                gradient @ directions[rows].transpose(1, 2)
+                for gradient, directions in zip(flat, self._along_to, strict=True)
+            ]
+            return flat, torch.stack(along).sum(dim=0)
+
+        for rows, steps, (flat, along) in self._executor.over_blocks(len(self), len(alphas), compute):
+            for total, gradient in zip(sums, flat, strict=True):
+                if matrix is None:
+                    for place, of_node in enumerate(parts[steps]):
+                        for one, weight in of_node:
+                            total[rows, one].add_(gradient[:, place], alpha=weight)
+                else:
+                    total[rows] += matrix[:, steps] @ gradient
+            products[steps, rows] = _to_host(along.transpose(0, 1))
+        self._sums = sums
+        return products
+
+    def mixed(self, shares: Array, which: Array) -> tuple[Tensor, ...]:
+        """Combine the sums of some examples where they are, shape (S, N', values)."""
+        weights = torch.from_numpy(shares).to(self._opened.device)
+        rows = _indices(which, weights.device)
+        return tuple((weights.to(one.dtype) @ one[rows]).transpose(0, 1) for one in self._sums)
+
+    @staticmethod
+    def joined(parts: Sequence[Tensor]) -> Tensor:
+        """Put tensors of combinations behind one another."""
+        return torch.cat(tuple(parts))
+
+    def pulled(self, mixed: tuple[Tensor, ...], examples: Examples) -> Arrays:
+        """Give combinations of the sums, one for each of some examples, as gradients to the inputs."""
+        if self._order is None:
+            return tuple(
+                _to_host(one.reshape(len(one), *start.shape[1:]))
+                for one, (start, _) in zip(mixed, self._outside, strict=True)
             )
-            return weights[:, steps] @ order.flat(gradient).reshape(
-                rows.stop - rows.start, -1, first.shape[1]
-            )
+        (end,) = self._opened.tensors(examples.inputs)
+        end.requires_grad_()
+        assert self._cut is not None, "sums are taken at the cut"
+        entering = self._cut.prefix(self._opened, end, examples)
+        (gradient,) = gradients_of(entering, [end], self._order.shaped(mixed[0].contiguous()))
+        assert gradient is not None, "the prefix is computed from the input"
+        return (_to_host(gradient),)
 
-        for rows, _, sums in self._executor.over_blocks(len(examples), len(self._alphas), compute):
-            totals[rows] += sums
-        pulled = []
-        for one in range(len(weights)):
-            begun = order.shaped(totals[:, one].contiguous())
-            (gradient,) = gradients_of(entering_end, [end], begun, retain_graph=True)
-            assert gradient is not None, "the prefix is computed from the input"
-            pulled.append(gradient)
-        return (_to_host(torch.stack(pulled, dim=1)),)
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order: those that move take the places of those that go."""
+        super().keep(order)
+        every = *self._along_to, *self._sums, *(part for path in self._outside for part in path)
+        every = *every, *(self._inside if self._order is not None else ())
+        moves = np.flatnonzero(order != np.arange(len(order)))
+        into, taken = (_indices(rows, self._opened.device) for rows in (moves, order[moves]))
+        for one in every:
+            one[into] = one[taken]
+        count = len(order)
+        self._along_to, self._sums = (
+            tuple(one[:count] for one in group) for group in (self._along_to, self._sums)
+        )
+        self._outside = tuple((start[:count], step[:count]) for start, step in self._outside)
+        if self._order is not None:
+            self._inside = self._inside[0][:count], self._inside[1][:count]
+
+    def _gradients(self, rows: slice, nodes: Tensor, repeated: Examples) -> list[Tensor]:
+        """Give the gradients at some nodes of some paths, one row per point, where they are summed."""
+        if self._order is None:
+            points = tuple(
+                _along(start, difference, rows, nodes).requires_grad_() for start, difference in self._outside
+            )
+            found = self._opened.gradients_at(points, repeated)
+            return [gradient.reshape(len(gradient), -1) for gradient in found]
+        order, (first, step), ((start, difference),) = self._order, self._inside, self._outside
+        count = rows.stop - rows.start
+
+        def form() -> Tensor:
+            # Not a view: the model may change it in place.
+            value = order.empty(count * len(nodes), first)
+            points = order.flat(value).view(count, -1, first.shape[1])
+            torch.mul(nodes.reshape(1, -1, 1), step[rows][:, None], out=points)
+            points += first[rows][:, None]
+            return value
+
+        assert self._cut is not None, "sums are taken at the cut"
+        outside = start[rows], difference[rows]
+        return [order.flat(self._gradient_beyond(self._cut, form, outside, nodes, repeated))]
 
     def _gradient_beyond(
         self,
         cut: ModuleCut | SourceCut,
         form: Callable[[], Tensor],
         outside: tuple[Tensor, Tensor],
-        steps: slice,
+        nodes: Tensor,
         repeated: Examples,
     ) -> Tensor:
         """Give the gradients to the result of `form`; compute points of the input only if the model uses them."""
@@ -143,7 +194,7 @@ class Line(path_gradients.Line):
             if outputs.isnan().any():
                 raise CutLostError
             return gradient
-        points = self._along(*outside, slice(None), steps)
+        points = _along(*outside, slice(None), nodes)
         with ValueFlow(points) as flow:
             gradient, outputs = cut.gradients(self._opened, form, points, repeated)
         if not flow.may_follow(outputs):
@@ -153,34 +204,19 @@ class Line(path_gradients.Line):
             raise CutLostError
         return gradient
 
-    def _is_straight(
-        self,
-        cut: ModuleCut | SourceCut,
-        examples: Examples,
-        outside: tuple[Tensor, Tensor],
-        inside: tuple[Tensor, Tensor],
-        order: _Order,
-    ) -> bool:
-        """Tell whether the prefix maps the midpoint of each example's path to the midpoint of its image."""
-        middle = slice(len(self._alphas) // 2, len(self._alphas) // 2 + 1)
-        rows = slice(0, len(examples))
+    def _is_straight(self, cut: ModuleCut | SourceCut) -> bool:
+        """Tell whether the prefix maps a point of each example's path to the same point of the path of its image."""
+        order, every = self._order, slice(None)
+        assert order is not None, "the paths are at the cut"
+        ((start, difference),) = self._outside
+        middle = torch.full((1,), _MIDDLE, dtype=start.dtype, device=start.device)
         with torch.no_grad():
-            true = order.flat(cut.prefix(self._opened, self._along(*outside, rows, middle), examples))
-        expected = self._along(*inside, rows, middle)
+            points = _along(start, difference, every, middle)
+            true = order.flat(cut.prefix(self._opened, points, self._examples))
+        expected = _along(*self._inside, every, middle)
         # Relative to each example's own magnitude, so that a large example does not hide the deviation of another.
         size = true.abs().amax(dim=1)
         return bool(((true - expected).abs().amax(dim=1) <= _STRAIGHT[true.dtype] * size).all())
-
-    def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
-        """Compute the points start + alpha × difference, example by example, shape (count × steps, ...).
-
-        Every extension uses the same two elementwise operations in the same order: points that differ in
-        their last bit can fall on different sides of a kink.
-        """
-        alphas = self._all_nodes[steps].reshape(1, -1, *([1] * (start.ndim - 1)))
-        points = alphas * difference[rows][:, None]
-        points += start[rows][:, None]
-        return points.reshape(-1, *start.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -210,6 +246,22 @@ class _Order:
             return flat.reshape(-1, *self.shape)
         channels, height, width = self.shape
         return flat.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _along(start: Tensor, difference: Tensor, rows: slice, nodes: Tensor) -> Tensor:
+    """Compute the points start + node × difference, example by example, shape (count × nodes, ...).
+
+    Every extension uses the same two elementwise operations in the same order: points that differ in
+    their last bit can fall on different sides of a kink.
+    """
+    steps = nodes.reshape(1, -1, *([1] * (start.ndim - 1)))
+    points = steps * difference[rows][:, None]
+    points += start[rows][:, None]
+    return points.reshape(-1, *start.shape[1:])
+
+
+def _indices(rows: Array, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(rows)).to(device)
 
 
 def _to_host(sums: Tensor) -> Array:

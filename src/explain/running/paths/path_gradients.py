@@ -11,52 +11,23 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.running.expansion import StraightPath, expanded_gradients
-
-
-class Line(ABC):
-    """The nodes and weights of straight paths, and the sums of gradients along them on a device.
-
-    Parameters
-    ----------
-    opened : object
-        The extension's opened model.
-    cut : object, optional
-        The end of the model's affine prefix, None if it has none.
-    alphas, weights : numpy.ndarray
-        The nodes, shape (K,), and the weights of each sum, shape (M, K).
-    executor : ChunkRunner
-        Cuts the work into chunks.
-    """
-
-    def __init__(self, opened: Any, cut: Any, alphas: Array, weights: Array, executor: ChunkRunner) -> None:
-        self._opened, self._cut = opened, cut
-        self._alphas, self._weights = alphas, weights
-        self._executor = executor
-
-    @abstractmethod
-    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points between `starts` and the examples, one array per input of shape (N, M, ...)."""
-
-    @abstractmethod
-    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
-        """Sum the gradients at the end of the affine prefix; None if there is no prefix, or if it is not affine here.
-
-        The affine prefix maps a straight path to a straight path. So it is run at the two ends only, the gradients are
-        taken and summed at its end, and the sums are pulled back through it once.
-        """
+from explain.running.paths.path_sums import DeviceSums, ExpandedSums, PathSums
 
 
 class AlongPaths(ABC):
-    """The `path_gradients` of a backend."""
+    """The `path_gradients` and the `path_sums` of a backend."""
 
-    line: ClassVar[type[Line]]
-    """The extension's class of lines."""
+    sums_on_device: ClassVar[type[DeviceSums]]
+    """The extension's class of sums."""
 
     fixed_batch_size: int | None
     """The only batch size that the model takes, None if any."""
 
     keeps_rows = False
     """Whether the model keeps a state for each row of the batch, so that points must stay in their example's row."""
+
+    lost_cut = False
+    """Whether a run of the model was seen to bypass the end of its affine prefix."""
 
     @abstractmethod
     def cut_for(self, examples: Examples, n_nodes: int) -> Any:
@@ -71,16 +42,46 @@ class AlongPaths(ABC):
             path, backend = StraightPath(baselines, differences, alphas), cast(Backend, self)
             return expanded_gradients(backend, examples, path, weights, executor, in_rows=self.keeps_rows)
         # Each sum is pulled back through the prefix: many of them cost as much as the gradients that they are of.
-        cut = self.cut_for(examples, len(alphas)) if 4 * len(weights) <= 3 * len(alphas) else None
-        line = self.line(self, cut, alphas, weights, executor)
+        pays = 4 * len(weights) <= 3 * len(alphas)
+        cut = self.cut_for(examples, len(alphas)) if pays else None
         totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
+        shares = np.eye(len(weights), dtype=weights.dtype)
 
         def compute(group: slice) -> Arrays:
             part, starts = examples.rows(group), tuple(start[group] for start in baselines)
-            found = line.sums_beyond(part, starts)
-            return line.sums(part, starts) if found is None else found
+            none = tuple(np.zeros((len(start), 0, *start.shape[1:]), start.dtype) for start in starts)
+            own_cut = None if self.lost_cut else cut
+            sums = self.sums_on_device(self, own_cut, part, starts, none, executor)
+            sums.add(alphas, weights)
+            return sums.combined(shares, np.arange(len(part)))
 
         for group, found in executor.over_groups(len(examples), len(alphas), compute):
             for total, sums in zip(totals, found, strict=True):
-                total[:, group] = np.moveaxis(sums, 1, 0)
+                total[:, group] = sums
         return totals
+
+    def path_sums(
+        self, examples: Examples, baselines: Arrays, directions: Arrays, executor: ChunkRunner, n_nodes: int
+    ) -> PathSums:
+        """Give sums of the gradients along the straight path that can grow; `n_nodes` is the number to reckon with."""
+        if self.fixed_batch_size is not None:
+            backend = cast(Backend, self)
+            return ExpandedSums(backend, examples, baselines, directions, executor, in_rows=self.keeps_rows)
+        cut = None if self.lost_cut else self.cut_for(examples, n_nodes)
+        return self.sums_on_device(self, cut, examples, baselines, directions, executor)
+
+
+def path_sums(
+    backend: Backend,
+    examples: Examples,
+    baselines: Arrays,
+    directions: Arrays,
+    executor: ChunkRunner,
+    n_nodes: int,
+) -> PathSums:
+    """Give the sums of a backend; on the host for one that has none of its own."""
+    own = getattr(backend, "path_sums", None)
+    if own is None:
+        return ExpandedSums(backend, examples, baselines, directions, executor)
+    found: PathSums = own(examples, baselines, directions, executor, n_nodes)
+    return found

@@ -1,0 +1,1 @@
+"""Straight paths: nodes and weights, and the sums of gradients along them."""

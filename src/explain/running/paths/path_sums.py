@@ -1,0 +1,349 @@
+"""Sums of gradients along straight paths, which grow from call to call and stay where they are computed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.backends.chunks import ChunkRunner
+from explain.backends.protocol import Backend
+from explain.inputs.examples import Array, Arrays, Examples
+from explain.running.expansion import StraightPath, gradient_blocks
+
+
+class PathSums(ABC):
+    """Sums of the gradients of some examples along the straight paths to them.
+
+    Each gradient can be multiplied by a few directions as well. Random directions tell the size of a sum of gradients,
+    or of the difference of two gradients, without the gradients themselves (Johnson & Lindenstrauss, "Extensions of
+    Lipschitz mappings into a Hilbert space", 1984), and these products are few numbers.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Give the number of examples."""
+
+    @abstractmethod
+    def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
+        """Add the weighted gradients at more points of the paths.
+
+        Parameters
+        ----------
+        alphas : numpy.ndarray
+            The positions on the paths, from 0 at the start to 1 at the end, shape (K,), in the backend's dtype.
+        weights : numpy.ndarray
+            The weights of the gradients in each sum, shape (M, K).
+        becomes : numpy.ndarray of int, optional
+            For each sum so far, the sum that it is added to; None begins anew.
+
+        Returns
+        -------
+        numpy.ndarray
+            The products of each gradient with the directions, all inputs together, shape (K, N, R).
+        """
+
+    @abstractmethod
+    def combined(self, shares: Array, which: Array) -> Arrays:
+        """Combine the sums of some examples, one array per input.
+
+        Parameters
+        ----------
+        shares : numpy.ndarray
+            The share of each sum, shape (S, M).
+        which : numpy.ndarray of int
+            The examples, shape (N',).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Shape (S, N', ...).
+        """
+
+    @abstractmethod
+    def finish(self, shares: Array, which: Array) -> None:
+        """Combine the sums of some examples once, with the shares of shape (M,), for `finished`."""
+
+    @abstractmethod
+    def finished(self) -> Arrays:
+        """Give all combinations of `finish`, in their order, one array per input of shape (N', ...)."""
+
+    @abstractmethod
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order, shape (N',): as many as possible stay where they are."""
+
+
+class OfExamples(PathSums):
+    """Sums that have their examples at hand.
+
+    Parameters
+    ----------
+    examples : Examples
+        The ends of the paths, N examples.
+    starts : tuple of numpy.ndarray
+        Their starts, one array per input, shape (N, ...).
+    directions : tuple of numpy.ndarray
+        Shape (N, R, ...), one array per input; R may be 0.
+    """
+
+    def __init__(self, examples: Examples, starts: Arrays, directions: Arrays) -> None:
+        self._examples, self._starts, self._directions = examples, starts, directions
+        # All examples, and which of them are left.
+        self._every, self._left = examples, np.arange(len(examples))
+        self._finished: list[tuple[Array, tuple[Any, ...]]] = []
+
+    def __len__(self) -> int:
+        """Give the number of examples."""
+        return len(self._examples)
+
+    def combined(self, shares: Array, which: Array) -> Arrays:
+        """Combine the sums of some examples, one array per input of shape (S, N', ...)."""
+        rows = self._examples.rows(np.tile(which, len(shares)))
+        found = self.pulled(tuple(one.reshape(-1, *one.shape[2:]) for one in self.mixed(shares, which)), rows)
+        return tuple(one.reshape(len(shares), len(which), *one.shape[1:]) for one in found)
+
+    def finish(self, shares: Array, which: Array) -> None:
+        """Combine the sums of some examples once, for `finished`."""
+        mixed = self.mixed(shares[np.newaxis], which)
+        self._finished.append((self._left[which], tuple(one[0] for one in mixed)))
+
+    def finished(self) -> Arrays:
+        """Give all combinations of `finish`, in their order."""
+        rows, mixed = zip(*self._finished, strict=True)
+        joined = tuple(map(self.joined, zip(*mixed, strict=True)))
+        return self.pulled(joined, self._every.rows(np.concatenate(rows)))
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        self._examples = self._examples.rows(order)
+        self._starts = tuple(one[order] for one in self._starts)
+        self._directions = tuple(one[order] for one in self._directions)
+        self._left = self._left[order]
+
+    @abstractmethod
+    def mixed(self, shares: Array, which: Array) -> tuple[Any, ...]:
+        """Combine the sums of some examples where they are, shape (S, N', ...)."""
+
+    @staticmethod
+    @abstractmethod
+    def joined(parts: Sequence[Any]) -> Any:
+        """Put arrays of combinations behind one another."""
+
+    @abstractmethod
+    def pulled(self, mixed: tuple[Any, ...], examples: Examples) -> Arrays:
+        """Give combinations of the sums, one for each of some examples, as gradients to the inputs."""
+
+
+class OnHost(OfExamples):
+    """Sums in host memory, one array per input of shape (N, M, ...)."""
+
+    _sums: Arrays = ()
+
+    def begun(self, n_sums: int, becomes: npt.NDArray[np.intp] | None, like: Arrays) -> Arrays:
+        """Give the sums as they are before gradients are added: of zeros, or of the sums so far."""
+        sums = tuple(np.zeros((len(one), n_sums, *one.shape[1:]), one.dtype) for one in like)
+        if becomes is not None:
+            for total, part in zip(sums, self._sums, strict=True):
+                for before, after in enumerate(becomes.tolist()):
+                    total[:, after] += part[:, before]
+        return sums
+
+    def mixed(self, shares: Array, which: Array) -> Arrays:
+        """Combine the sums of some examples, shape (S, N', ...)."""
+        found = tuple(np.zeros((len(shares), len(which), *one.shape[2:]), one.dtype) for one in self._sums)
+        for total, one in zip(found, self._sums, strict=True):
+            for combination, of_sums in zip(total, shares.tolist(), strict=True):
+                for number, share in enumerate(of_sums):
+                    if share:
+                        combination += share * one[which, number]
+        return found
+
+    @staticmethod
+    def joined(parts: Sequence[Any]) -> Any:
+        """Put arrays of combinations behind one another."""
+        return np.concatenate(parts)
+
+    def pulled(self, mixed: Arrays, examples: Examples) -> Arrays:
+        """Give combinations of the sums as they are."""
+        return mixed
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        super().keep(order)
+        self._sums = tuple(one[order] for one in self._sums)
+
+
+class ExpandedSums(OnHost):
+    """Sums in host memory, of the gradients that any backend gives.
+
+    Parameters
+    ----------
+    backend : Backend
+        The opened model.
+    executor : ChunkRunner
+        Cuts the work into chunks.
+    in_rows : bool
+        Whether every point of an example must be in the example's own row of the batch.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        examples: Examples,
+        starts: Arrays,
+        directions: Arrays,
+        executor: ChunkRunner,
+        *,
+        in_rows: bool = False,
+    ) -> None:
+        super().__init__(examples, starts, directions)
+        self._backend, self._executor, self._in_rows = backend, executor, in_rows
+
+    def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
+        """Add the weighted gradients at more points of the paths."""
+        ends, starts = self._examples.inputs, self._starts
+        sums = self.begun(len(weights), becomes, ends)
+        products = np.zeros((len(alphas), len(ends[0]), self._directions[0].shape[1]))
+        path = StraightPath(
+            starts, tuple(end - start for end, start in zip(ends, starts, strict=True)), alphas
+        )
+        blocks = gradient_blocks(self._backend, self._examples, path, self._executor, in_rows=self._in_rows)
+        for rows, points, gradients in blocks:
+            for total, gradient, directions in zip(sums, gradients, self._directions, strict=True):
+                flat = gradient.reshape(*gradient.shape[:2], -1)
+                # Not as a product of matrices: see `explain.algorithms.path.integral.weighted_sum`.
+                found = np.einsum("mk,nkd->nmd", weights[:, points], flat)
+                total[rows] += found.reshape(total[rows].shape)
+                along = directions[rows].reshape(len(flat), -1, flat.shape[-1])
+                products[points, rows] += np.einsum("nkd,nrd->knr", flat, along)
+        self._sums = sums
+        return products
+
+
+class DeviceSums(OfExamples):
+    """Sums on a device: those of the gradients at the end of the model's affine prefix, if it has one.
+
+    The affine prefix maps a straight path to a straight path. So it is run at the two ends only, the gradients are
+    taken and summed at its end, and a combination of the sums is pulled back through it once. A product of a gradient
+    with a direction is the same on both sides of the prefix, if the direction is taken through it.
+
+    Parameters
+    ----------
+    opened : object
+        The extension's opened model.
+    cut : object, optional
+        The end of the model's affine prefix, None if it has none.
+    """
+
+    def __init__(
+        self,
+        opened: Any,
+        cut: Any,
+        examples: Examples,
+        starts: Arrays,
+        directions: Arrays,
+        executor: ChunkRunner,
+    ) -> None:
+        super().__init__(examples, starts, directions)
+        self._opened, self._cut, self._executor = opened, cut, executor
+        # What was added so far, to be repeated with the whole model if a run bypasses the cut.
+        self._past: list[tuple[Array, Array, npt.NDArray[np.intp] | None]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take the paths to the cut; to the input, if there is none or if the paths are not straight there."""
+        if self._cut is not None and not self._guarded(self.begin_at_cut, False):
+            self.lose_cut()
+        if self._cut is None:
+            self.begin_at_input()
+
+    def lose_cut(self) -> None:
+        """Go on without the cut, in this object and in those that the model is opened for next."""
+        self._cut = None
+        self._opened.lost_cut = True
+
+    def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
+        """Add the weighted gradients at more points of the paths."""
+        if becomes is None:
+            self._past = []
+        self._past.append((alphas, weights, becomes))
+        if self._cut is not None:
+            found: Array | None = self._guarded(lambda: self.added(alphas, weights, becomes), None)
+            if found is not None:
+                return found
+            self.lose_cut()
+            self.begin_at_input()
+        else:
+            return self.added(alphas, weights, becomes)
+        for one in self._past:
+            products = self.added(*one)
+        return products
+
+    def _guarded(self, attempt: Any, otherwise: Any) -> Any:
+        """Give the result of an attempt with the cut, or something else if it fails for another reason than memory.
+
+        If the cut is not the cause, the whole model fails with the same error.
+        """
+        try:
+            return attempt()
+        except self.lost as error:
+            if self._executor.ran_out(error):
+                raise
+            return otherwise
+
+    lost: tuple[type[Exception], ...]
+    """The errors that may say that a run of the model bypassed the cut."""
+
+    @abstractmethod
+    def begin_at_cut(self) -> bool:
+        """Take the paths and the directions to the cut; False if the paths are not straight there."""
+
+    @abstractmethod
+    def begin_at_input(self) -> None:
+        """Take the paths and the directions to the device, as they are."""
+
+    @abstractmethod
+    def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
+        """Add the weighted gradients, where the paths are; see `add`."""
+
+
+class ArrangedSums(PathSums):
+    """Sums of a model whose inputs are arranged in another way.
+
+    Parameters
+    ----------
+    inner : PathSums
+        The sums of the model itself.
+    arranged : callable
+        From combinations of them, one array per input of the model, to the outer arrangement.
+    """
+
+    def __init__(self, inner: PathSums, arranged: Callable[[Arrays], Arrays]) -> None:
+        self._inner, self._arranged = inner, arranged
+
+    def __len__(self) -> int:
+        """Give the number of examples."""
+        return len(self._inner)
+
+    def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
+        """Add the weighted gradients at more points of the paths."""
+        return self._inner.add(alphas, weights, becomes)
+
+    def combined(self, shares: Array, which: Array) -> Arrays:
+        """Combine the sums of some examples."""
+        return self._arranged(self._inner.combined(shares, which))
+
+    def finish(self, shares: Array, which: Array) -> None:
+        """Combine the sums of some examples once, for `finished`."""
+        self._inner.finish(shares, which)
+
+    def finished(self) -> Arrays:
+        """Give all combinations of `finish`, in their order."""
+        return self._arranged(self._inner.finished())
+
+    def keep(self, order: Array) -> None:
+        """Go on with some of the examples in another order."""
+        self._inner.keep(order)
