@@ -128,9 +128,11 @@ class TensorFlowBackend(AlongPaths, gradients.TracedBackend, ReadsAttentions):
         key = ("keeps order", call, *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
         if key not in self.observed:
             run = self.traced_run(examples.rows(slice(0, 1)))
-            outputs = [] if run is None else [output for name, output in run.calls if name == call.name]
-            found = run is not None and len(outputs) == 1 and run.keeps_rows(outputs[0], len(examples.inputs))
-            self.observed[key] = found
+            if run is None:
+                return False
+            outputs = [output for name, output in run.calls if name == call.name]
+            is_kept = len(outputs) == 1 and run.keeps_rows(outputs[0], len(examples.inputs))
+            self.observed[key] = is_kept
         return bool(self.observed[key])
 
     def note_layers(

@@ -288,10 +288,16 @@ class OpenedModel(OpenedKerasModel):
             elif known is not None and known.has_gradients:
                 forward.traced_run = known
             # The model's own Python code runs only while it is traced.
-            with self._put_back(variables=False):
-                run, graph = traced(
-                    partial(function, forward, *static), inputs, specifications, ordered=ordered
-                )
+            try:
+                with self._put_back(variables=False):
+                    run, graph = traced(
+                        partial(function, forward, *static), inputs, specifications, ordered=ordered
+                    )
+            except Exception:  # The gradient of a loop may need the trace that made the loop.
+                if known is None:
+                    raise
+                known = None
+                continue
             if ordered or not has_effects(graph.as_graph_def()):
                 break
             self.observed["effects"] = ordered = True
