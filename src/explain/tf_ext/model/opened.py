@@ -293,7 +293,7 @@ class OpenedModel(OpenedKerasModel):
                     run, graph = traced(
                         partial(function, forward, *static), inputs, specifications, ordered=ordered
                     )
-            except Exception:  # The gradient of a loop may need the trace that made the loop.
+            except Exception:  # A gradient may need the trace that made its operation.
                 if known is None:
                     raise
                 known = None

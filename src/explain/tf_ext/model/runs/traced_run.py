@@ -27,8 +27,10 @@ _REPEATABLE = names(
 )
 # The attribute that names the gradient of an operation where it is not that of its kind.
 _OWN_GRADIENT = "_gradient_op_type"
-# The gradients of these are kept with the trace that made them.
-_CALLS = names("StatefulPartitionedCall PartitionedCall If StatelessIf Case StatelessCase")
+# The gradients of these need the trace that made them.
+_CALLS = names(
+    "While StatelessWhile StatefulPartitionedCall PartitionedCall If StatelessIf Case StatelessCase"
+)
 _ELEMENTWISE = names(
     "Identity Cast Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Log Sqrt Rsqrt Square Abs Neg "
     "Add AddV2 Sub Mul RealDiv Maximum Minimum"
