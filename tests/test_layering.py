@@ -99,7 +99,24 @@ ONLY_HERE = {
         "torch_ext",
         "model.graph.operands_first",
     ): "A trace lists its operations in order; autograd's graph is walked.",
-    ("tf_ext", "model.eager_run"): "Autograd's graph is there without a trace.",
+    ("tf_ext", "model.runs.eager_run"): "Autograd's graph is there without a trace.",
+    **{
+        (
+            "tf_ext",
+            name,
+        ): "One trace gives all that a method needs first, or is copied into the next; PyTorch runs eagerly."
+        for name in (
+            "model.runs",
+            "model.runs.traced_run",
+            "model.forward_pass.REPEATING",
+            "model.forward_pass.repeating",
+            "model.forward_pass.asked_of",
+            "model.layers.operations.GraphGradients",
+            "model.graph.gradients_in_graph",
+            "backward_rules.gradients.TracedBackend",
+            "backward_rules.gradients.rule_answers",
+        )
+    },
     (
         "tf_ext",
         "model.layers.operations.tape_for",

@@ -17,7 +17,7 @@ from explain.backends.inspection import Inspection
 from explain.backends.observed import observed_of
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import Entry, JoinedPlaces, Place, layer_rows_error
-from explain.backends.protocol import Ahead, Primitive
+from explain.backends.protocol import Ahead, Primitive, UnitsOf
 from explain.backends.question import Question
 from explain.backends.scoring import unknown_score_error
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
@@ -76,7 +76,7 @@ class Layered(ABC):
     exit: Place | None = None
     """The place where the model ends, if the output of a layer is explained."""
 
-    begins_with: Ahead | None = None
+    begins_with: Ahead | UnitsOf | None = None
     """What the method will ask first of the whole model, if that is known when the model is opened."""
 
     last_pass: LastPass | None = None

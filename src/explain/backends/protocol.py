@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -29,6 +30,19 @@ Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 Ahead = Literal["gradients"] | Rule | LayerCall
 """A call that is announced: `Backend.gradients`, `Backend.rule_gradients` with a rule, or
 `LayeredBackend.units_and_gradients` at a call of a layer."""
+
+
+@dataclass(frozen=True)
+class UnitsOf:
+    """The layer at which a method will ask for `LayeredBackend.units_and_gradients`, before its calls are known.
+
+    Parameters
+    ----------
+    layer : str
+        The name as the caller gave it.
+    """
+
+    layer: str
 
 
 class Backend(Protocol):

@@ -19,8 +19,8 @@ from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request, keep
 from explain.explanation.score import (
+    begins_with,
     explained_outputs,
-    is_of_whole_model,
     may_need_scorer,
     scores_of,
     with_scorer,
@@ -171,8 +171,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
     request = with_seen_layout(request, opened)
     keep(request, opened)
     if isinstance(opened, Layered) and not callable(request.target):
-        begins = request.method.begins_with
-        opened.begins_with = begins if begins != "units" and is_of_whole_model(request) else None
+        opened.begins_with = begins_with(request)
     method = request.method
     if request.texts is not None:
         _check_fit(request, request.texts, opened)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
-from explain.backends.protocol import Ahead, Backend
+from explain.backends.protocol import Ahead, Backend, UnitsOf
 from explain.backends.question import Finding, ScoreKind
 from explain.backends.scoring import (
     looks_like_log_probabilities,
@@ -96,6 +96,16 @@ def explained_outputs(
 def is_of_whole_model(request: Request) -> bool:
     """Tell whether a method of our own works on the whole model, from its input to its score."""
     return request.layer is None and request.engine != request.extension.reference_engine
+
+
+def begins_with(request: Request) -> Ahead | UnitsOf | None:
+    """Give what the method will ask first of the whole model, as far as it is known before the model is opened."""
+    begins, layer = request.method.begins_with, request.layer
+    if begins != "units":
+        return begins if is_of_whole_model(request) else None
+    is_one = request.given.structure is None and request.neuron is None
+    is_own = request.engine != request.extension.reference_engine
+    return UnitsOf(layer) if isinstance(layer, str) and is_one and is_own else None
 
 
 def asked_first(request: Request, backend: Backend, examples: Examples) -> Ahead | None:

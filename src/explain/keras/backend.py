@@ -19,6 +19,7 @@ from explain.inputs.layer_calls import LayerCall
 from explain.inputs.target import picked
 from explain.keras.layers import is_keras_model, layers_of, seed_states
 from explain.keras.model.opened import OpenedKerasModel
+from explain.keras.model.tracing import Asked
 
 
 class KerasBackend(OpenedKerasModel):
@@ -43,10 +44,13 @@ class KerasBackend(OpenedKerasModel):
         self.check_shape(examples)
         padded = self.padded(examples)
         points = self.points(padded)
-        if ahead == "gradients" and examples.target.function is None and self._answers_at_once():
-            asked = self._with_class_to_find(padded)
-            (outputs, *answers), finding = self.run_with_finding(self.forward_pass.answers, asked, points)
-            self.last_pass = LastPass(examples, answers)
+        asked = self._asked_with_outputs(padded, ahead)
+        if asked is not None:
+            function, static = asked
+            (outputs, *answers), finding = self.run_with_finding(
+                function, self._with_class_to_find(padded), points, static=static
+            )
+            self.last_pass = LastPass(examples, (asked, answers))
         else:
             # The outputs of any target have the same trace.
             untargeted = padded.with_target(Target())
@@ -59,6 +63,11 @@ class KerasBackend(OpenedKerasModel):
             return self.outputs(examples, ahead=ahead)
         check_rows(outputs.shape, len(padded))
         return self.to_host(outputs)[: len(examples)], finding
+
+    def _asked_with_outputs(self, padded: Examples, ahead: Ahead | None) -> Asked | None:
+        """Give the computation that gives outputs, and last the target indices, beside what is asked next."""
+        at_once = ahead == "gradients" and padded.target.function is None and self._answers_at_once()
+        return (self.forward_pass.answers, ()) if at_once else None
 
     def _answers_at_once(self) -> bool:
         """Tell whether one run may give both outputs and gradients."""
@@ -85,19 +94,21 @@ class KerasBackend(OpenedKerasModel):
             # Of outputs of many axes only the scores are copied to the host.
             scores = self.to_host(self.run(self.forward_pass.scores, padded, self.points(padded)))
         else:
-            # The outputs of any target have the same trace, which the first look at the model made.
-            untargeted = padded.with_target(Target())
-            outputs = self.run(self.forward_pass.outputs, untargeted, self.points(padded))
-            scores = picked(self.to_host(outputs), target)
+            scores = picked(self.to_host(self._outputs_alone(padded)), target)
         # Do not truncate too many scores, which only a callable target can give: the caller raises an error.
         return scores[: len(examples)] if len(scores) == len(padded) else scores
 
+    def _outputs_alone(self, padded: Examples) -> Any:
+        """Give the outputs, by the trace that the first look at the model made: that of any target."""
+        return self.run(self.forward_pass.outputs, padded.with_target(Target()), self.points(padded))
+
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
-        found = self._cached_gradients(examples)
-        if found is None:
-            found = self._gradients_of(self.padded(examples))
-        gradients, scores = found
+        cached = self.cached_answers(examples, (self.forward_pass.answers, ()))
+        if cached is not None and cached[0]:
+            gradients, scores = cached
+        else:
+            gradients, scores = self._gradients_of(self.padded(examples))
         arrays = tuple(self.to_host(part)[: len(examples)] for part in gradients)
         return arrays, self.to_host(scores)[: len(examples)]
 
@@ -108,15 +119,15 @@ class KerasBackend(OpenedKerasModel):
         )
         return found
 
-    def _cached_gradients(self, examples: Examples) -> tuple[tuple[Any, ...], Any] | None:
-        """Give the gradients and scores that `outputs` cached, if they belong to the target resolved later."""
+    def cached_answers(self, examples: Examples, asked: Asked) -> list[Any] | None:
+        """Give what a computation gave beside the last outputs, if it belongs to the target that was resolved later."""
         last, self.last_pass = self.last_pass, None
         target = examples.target.indices
         if last is None or target is None or not last.is_over(examples):
             return None
-        gradients, scores, indices = last.results
-        is_same = bool(gradients) and np.array_equal(self.to_host(indices)[: len(examples)], target)
-        return (gradients, scores) if is_same else None
+        made_by, (*answers, indices) = last.results
+        is_same = made_by == asked and np.array_equal(self.to_host(indices)[: len(examples)], target)
+        return answers if is_same else None
 
     def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""

@@ -16,12 +16,16 @@ from explain.backends.operations.score_graph import Survey
 from explain.backends.places import EndOfRun
 from explain.backends.scoring import Reading
 from explain.inputs.examples import Examples
+from explain.inputs.layer_calls import RecordedCall
 from explain.keras.calls import replaced
-from explain.keras.layers import direct_layers
+from explain.keras.layers import direct_layers, named_layers
 from explain.keras.model.tracing import Beside
+from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
+from explain.tf_ext.model.layers.calls import noted_calls
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.runs.traced_run import TracedRun, values_by_place
 
 ExplainedFrom = Callable[[Any, Callable[[], tuple[Any, ...]], Beside], Any]
 """From a value at the cut, a function that gives points with as many rows, and a `Beside` to the explained output."""
@@ -46,6 +50,9 @@ class ModuleCut:
         self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ExplainedFrom]:
         """Run the model until the value at the cut is known; give it, and the rest of the model."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_prefix(run, run.values[self.layer, self.where, 0], points, beside)
         layer, where = self.layer(), self.where
         own, found = getattr(layer, where), []
 
@@ -61,6 +68,9 @@ class ModuleCut:
 
     def rest(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> ExplainedFrom:
         """Give the rest of the model alone; nothing is run."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_rest(run, run.values[self.layer, self.where, 0])
         return partial(self._explained, forward)
 
     def _explained(
@@ -90,12 +100,40 @@ class SourceCut:
         self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ExplainedFrom]:
         """Run the whole model; give its source, and the transform of a source to the explained output."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_prefix(run, run.values[_SOURCE], points, beside)
         reading = forward.read(points, beside)
         return reading.source, lambda value, points, beside: reading.transform(value)
 
     def rest(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> ExplainedFrom:
         """Give the transform of a source alone; a trace drops the run that shows it."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_rest(run, run.values[_SOURCE])
         return self.prefix(forward, points, beside)[1]
+
+
+_SOURCE = "source"
+"""What is recorded of the source of the explained output."""
+
+
+def _copied_prefix(
+    run: TracedRun, name: str, points: tuple[Any, ...], beside: Beside
+) -> tuple[Any, ExplainedFrom]:
+    """Copy the operations of a prefix, which end at a value of this name; give the value, and the rest of the model."""
+    (found,) = run.copied((points, beside), [name])
+    return found, _copied_rest(run, name)
+
+
+def _copied_rest(run: TracedRun, name: str) -> ExplainedFrom:
+    """Give the rest of the model behind a value of this name, which copies its operations."""
+
+    def explained_from(value: Any, points: Callable[[], tuple[Any, ...]], beside: Beside) -> Any:
+        (explained,) = run.copied((points(), beside), replaced={name: value})
+        return explained
+
+    return explained_from
 
 
 # TensorFlow names the operations of a tape's gradient so.
@@ -149,12 +187,31 @@ def _recorded_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], be
 
 def surveyed_reading(
     forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside, read: Callable[[], Reading]
-) -> tuple[Reading, Survey]:
-    """Read the output of a model that is traced, and survey the way to it, before its gradient adds operations."""
+) -> tuple[Reading, Survey, TracedRun | None]:
+    """Read the output of a model that is traced, survey the way to it, and keep it for copies.
+
+    All of it before a gradient adds operations.
+    """
     seen: list[_Call] = []
-    with _recorded_calls(forward.layers, seen):
+    calls: list[RecordedCall] = []
+    results: list[Any] = []
+    layers = forward.layers
+    named = named_layers(forward.model) if layers else {}
+    with noted_calls(named, calls, results), _recorded_calls(layers, seen):
         reading = read()
-    return reading, _survey_of(forward, points, beside, reading.explained, seen, reading.source)
+    explained = reading.explained
+    survey = _survey_of(forward, points, beside, explained, seen, reading.source)
+    values = values_by_place([(call.cut.layer, call.cut.where, call.value) for call in seen])
+    ending = without_graph(forward.endings)
+    kept = TracedRun.of(
+        (points, beside),
+        explained,
+        reading.finding,
+        ending,
+        {**values, _SOURCE: reading.source},
+        [(name, output if shape else None) for (name, shape), output in zip(calls, results, strict=True)],
+    )
+    return reading, survey, kept
 
 
 def _survey_of(

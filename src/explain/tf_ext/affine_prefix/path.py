@@ -14,7 +14,7 @@ from explain.inputs.examples import Array, Arrays, Examples
 from explain.keras.model.tracing import Beside
 from explain.running.paths import path_sums
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
-from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, repeating
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.scores import gradients_of_scores
 
@@ -113,6 +113,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             self._directions = tuple(tf.gather(one, order) for one in self._directions)
 
 
+@repeating
 def _path_block(
     forward: TensorFlowForwardPass,
     lines: tuple[Any, ...],
@@ -149,6 +150,7 @@ def _path_block(
     return _summed(gradients, starts, count, weights, directions)
 
 
+@repeating
 def _prefix(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: tuple[Any, ...], beside: Beside
 ) -> Any:
@@ -156,6 +158,7 @@ def _prefix(
     return cut.prefix(forward, points, beside)[0]
 
 
+@repeating
 def _path_block_beyond(
     forward: TensorFlowForwardPass,
     cut: ModuleCut | SourceCut,
@@ -172,7 +175,7 @@ def _path_block_beyond(
     repeated = _taken(beside, rows)
     value = _along(first, last - first, nodes)
     explained_from = cut.rest(forward, (inputs,), beside)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with forward.tape() as tape:
         tape.watch(value)
         # The rows of the input count here, but not its values.
         explained = explained_from(value, lambda: (tf.gather(inputs, rows),), repeated)
@@ -204,11 +207,12 @@ def _is_straight(true: Any, on_line: Any) -> Any:
     return tf.reduce_all(deviation <= _STRAIGHT[true.dtype] * size)
 
 
+@repeating
 def _pulled_back(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: Any, arriving: Any, beside: Beside
 ) -> Any:
     """Pull gradients to the value at the cut, one row per point, back to the input."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with forward.tape() as tape:
         tape.watch(points)
         entering, _ = cut.prefix(forward, (points,), beside)
     return tf.convert_to_tensor(tape.gradient(entering, points, output_gradients=arriving))

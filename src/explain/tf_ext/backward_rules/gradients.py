@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -12,24 +12,38 @@ import tensorflow as tf
 
 from explain.backends.found import RuleGradients
 from explain.backends.protocol import Rule
-from explain.errors import UnsupportedModelError
+from explain.errors import GradientError, UnsupportedModelError
 from explain.inputs.examples import Arrays, Examples
+from explain.keras.backend import KerasBackend
 from explain.keras.calls import replaced
 from explain.keras.model.tracing import Beside
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
 from explain.tf_ext.backward_rules.grouped import groups_of
 from explain.tf_ext.backward_rules.guided import rectified
+from explain.tf_ext.backward_rules.kinds import COMPOSITE
 from explain.tf_ext.backward_rules.relevance import shared_out
-from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, asked_of
+from explain.tf_ext.model.graph import name_of
 from explain.tf_ext.model.opened import OpenedModel
 
 
+class TracedBackend(KerasBackend, OpenedModel):
+    """What a rule needs of the backend."""
+
+
 def rule_gradients(
-    opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
+    opened: TracedBackend,
+    examples: Examples,
+    rule: Rule,
+    baselines: Arrays | None = None,
+    epsilon: float = 0.0,
 ) -> RuleGradients:
     """Give the result of a rule's backward pass at the inputs."""
     padded = opened.padded(examples)
+    answers = _with_outputs(opened, examples, padded, rule)
+    if answers is not None:
+        return answers
     arguments: list[Any] = [opened.points(padded)]
     if baselines is not None:
         arguments.append(opened.tensors(opened.padded(examples.with_inputs(baselines)).inputs))
@@ -40,6 +54,52 @@ def rule_gradients(
     gradients = tuple(part.numpy()[: len(examples)] for part in found)
     at_baselines = others[0].numpy()[: len(examples)] if others else None
     return RuleGradients(gradients, int(changed), at_baselines)
+
+
+def _with_outputs(
+    opened: TracedBackend, examples: Examples, padded: Examples, rule: Rule
+) -> RuleGradients | None:
+    """Give the result by the trace that also gives the outputs, if there is one, perhaps from its last run."""
+    asked = opened.serving(padded)
+    if asked != (rule_answers, (rule,)):
+        return None
+    found = opened.cached_answers(examples, asked)
+    if found is None:
+        _, *found, _ = opened.run(rule_answers, padded, opened.points(padded), static=(rule,))
+    gradients, changed = found
+    # What it does not find, the rule by itself does, or tells why not.
+    if not gradients:
+        return None
+    return RuleGradients(tuple(part.numpy()[: len(examples)] for part in gradients), int(changed))
+
+
+def rule_answers(
+    forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], beside: Beside
+) -> tuple[Any, ...]:
+    """Give outputs, the result of a rule for ReLUs, how many it changed, and target indices from one run.
+
+    No result if operations are hidden in a loop or a function, or if the target does not fit.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    first = len(graph.get_operations())
+    outputs = forward.read(points, beside).explained
+    indices, picked, fits = asked_of(outputs, beside[-1])
+    if not fits or not _shows_all(forward, graph.get_operations()[first:]):
+        return outputs, (), tf.constant(0), indices
+    rules = rectified(forward.model_name, deconvolution=rule == "deconvolution")
+    try:
+        gradients, changed = backward(outputs, points, rules, forward.model_name, picked)
+    except (GradientError, UnsupportedModelError):
+        return outputs, (), tf.constant(0), indices
+    return outputs, gradients, changed, indices
+
+
+def _shows_all(forward: TensorFlowForwardPass, operations: Sequence[Any]) -> bool:
+    """Tell whether a trace that was made without `_visible` shows what one with it shows."""
+    return not (
+        any(name_of(one) in COMPOSITE or groups_of(one, ("Conv3D",)) > 1 for one in operations)
+        or any(getattr(layer, "_fused", False) for layer in forward.layers)
+    )
 
 
 def _rectified(

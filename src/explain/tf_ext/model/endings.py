@@ -12,8 +12,8 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 
 from explain.backends.operations.endings import CONSTANT, OTHER, ActivationKind, Ending, Step, ending_of
 from explain.backends.operations.score_graph import names
-from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.graph import name_of, run_again
+from explain.tf_ext.model.runs.eager_run import EagerRun
 
 _ACTIVATIONS: dict[str, ActivationKind] = {
     "Softmax": "softmax",

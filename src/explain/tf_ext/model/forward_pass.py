@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
@@ -15,13 +16,15 @@ from explain.backends.operations.score_graph import Survey
 from explain.backends.scoring import Reading
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
+from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import named_layers
 from explain.keras.model.forward_pass import KerasForwardPass
 from explain.keras.model.tracing import Beside
-from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.layers.calls import TensorFlowPlace, noted_calls, with_moved_axis
-from explain.tf_ext.model.layers.operations import noted_operations, tape_for
+from explain.tf_ext.model.layers.operations import GraphGradients, noted_operations, tape_for
+from explain.tf_ext.model.runs.eager_run import EagerRun
+from explain.tf_ext.model.runs.traced_run import TracedRun
 from explain.tf_ext.model.scores import (
     ARITHMETIC,
     gradients_of_scores,
@@ -35,8 +38,35 @@ from explain.tf_ext.model.state import held_keras_layers
 TO_FIND = -1
 """In place of a target index, in a trace that serves both: the predicted class, which the outputs tell."""
 
-Surveyor = Callable[..., tuple[Reading, Survey]]
-"""From a forward pass, points, a `Beside` and a function that reads the output to its reading, and a survey of it."""
+Surveyor = Callable[..., tuple[Reading, Survey, TracedRun | None]]
+"""From a forward pass, points, a `Beside` and a function that reads the output to its reading, a survey of it, and the
+run for copies of it."""
+
+
+def asked_of(outputs: Any, indices: Any) -> tuple[Any, Any, bool]:
+    """Give the target indices, with the predicted class for `TO_FIND`, what they pick, and whether they fit."""
+    rank = len(outputs.shape)
+    if rank == 1:
+        # The only output needs no index; there may be one that asks for the predicted class.
+        indices = indices[:, :0]
+    elif rank == 2 and indices.shape[-1] == 1:
+        predicted = tf.expand_dims(tf.argmax(outputs, axis=-1, output_type=tf.int64), 1)
+        indices = tf.where(indices == TO_FIND, predicted, indices)
+    fits = indices.shape[-1] == rank - 1
+    # A later check rejects an index out of range; it must not stop this run.
+    return indices, where_picked(outputs, indices) if fits and rank > 1 else None, fits
+
+
+REPEATING: set[Callable[..., Any]] = set()
+"""The computations that run the whole model as it is, by `TensorFlowForwardPass.repeated` or at a cut."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def repeating(function: _Function) -> _Function:
+    """Mark a computation whose trace may copy the run of the model from another trace."""
+    REPEATING.add(function)
+    return function
 
 
 @dataclass(kw_only=True)
@@ -53,6 +83,8 @@ class TensorFlowForwardPass(KerasForwardPass):
         Reads the output of a model that is traced, and surveys the way to it; used at the first reading.
     survey : Survey, optional
         What it found.
+    traced_run : TracedRun, optional
+        The run of the model, to be copied where a computation runs the whole model as it is.
     """
 
     arithmetic = ARITHMETIC
@@ -60,13 +92,16 @@ class TensorFlowForwardPass(KerasForwardPass):
     run: EagerRun | None = None
     surveyor: Surveyor | None = None
     survey: Survey | None = None
+    traced_run: TracedRun | None = None
 
     def read(self, points: Sequence[Any], beside: Beside) -> Reading:
         """Run the model; give its output and the explained output, batch first."""
         surveyor, self.surveyor = self.surveyor, None
         if surveyor is None or tf.executing_eagerly():
             return super().read(points, beside)
-        reading, self.survey = surveyor(self, points, beside, partial(super().read, points, beside))
+        reading, self.survey, self.traced_run = surveyor(
+            self, points, beside, partial(super().read, points, beside)
+        )
         return reading
 
     def scores_of(self, explained: Any, beside: Beside) -> Any:
@@ -80,13 +115,27 @@ class TensorFlowForwardPass(KerasForwardPass):
             return explained, where_picked(explained, indices)
         return self.scores_of(explained, beside), None
 
+    def repeated(self, points: Sequence[Any], beside: Beside) -> Any:
+        """Give the explained output; of a run that was traced before, by a copy of its operations."""
+        run = self.traced_run
+        if run is None:
+            return self.outputs(points, beside)
+        self.findings.append(run.finding)
+        self.endings.append(run.ending)
+        return run.copied((points, beside))[0]
+
+    def tape(self, places: Iterable[TensorFlowPlace] = ()) -> Any:
+        """Give what takes the gradients of `repeated`, or of a run in which outputs at places are replaced."""
+        return tape_for(places) if self.traced_run is None else GraphGradients()
+
+    @repeating
     def gradients(
         self, points: tuple[Any, ...], beside: Beside, places: Iterable[TensorFlowPlace] = ()
     ) -> tuple[tuple[Any, ...], Any]:
         """Give the gradient of every example's score to every input, and the scores, with places replaced."""
-        with tape_for(places) as tape:
+        with self.tape(places) as tape:
             tape.watch(points)
-            explained, picked = self.picked_of(self.outputs(points, beside), beside)
+            explained, picked = self.picked_of(self.repeated(points, beside), beside)
         gradients = gradients_of_scores(tape, explained, points, self.model_name, picked)
         return gradients, explained if picked is None else scores_where(picked, explained)
 
@@ -111,27 +160,41 @@ class TensorFlowForwardPass(KerasForwardPass):
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and target indices (the predicted class for `TO_FIND`) from one run."""
-        indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = self.read(points, beside).explained
-        rank = len(outputs.shape)
-        if rank == 1:
-            # The only output needs no index; there may be one that asks for the predicted class.
-            indices = indices[:, :0]
-        elif rank == 2 and indices.shape[-1] == 1:
-            predicted = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
-            indices = tf.where(indices == TO_FIND, predicted, indices)
-        if indices.shape[-1] != rank - 1:
+        indices, picked, fits = asked_of(outputs, beside[-1])
+        if not fits:
             return outputs, (), tf.zeros([0], outputs.dtype), indices
-        # A later check rejects an index out of range; it must not stop this run.
-        picked = where_picked(outputs, indices) if rank > 1 else None
         scores = outputs if picked is None else scores_where(picked, outputs)
         try:
             gradients = gradients_of_scores(tape, outputs, points, self.model_name, picked)
         except GradientError:
             gradients = ()
         return outputs, gradients, scores, indices
+
+    def unit_answers(self, name: str, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
+        """Give outputs, the output of a layer, the gradients to it, and target indices from one run.
+
+        Nothing of the layer if the model does not call it just once, or does not compute its scores from it.
+        """
+        layer = named_layers(self.model)[name]
+        place = TensorFlowPlace(weakref.ref(layer), LayerCall(name, 0, (), channels_last=True))
+        with (
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            place.received() as first,
+            replace(place, call=replace(place.call, call=1)).received() as second,
+            place.opened(tape) as found,
+        ):
+            outputs = self.read(points, beside).explained
+        indices, picked, fits = asked_of(outputs, beside[-1])
+        if not fits or not first or second or found[-1].dtype not in (tf.float32, tf.float64):
+            return outputs, (), (), indices
+        try:
+            gradients = gradients_of_scores(tape, outputs, found[-1:], self.model_name, picked)
+        except GradientError:
+            return outputs, (), (), indices
+        return outputs, (found[-1],), gradients, indices
 
     def layer_calls(self, points: tuple[Any, ...], beside: Beside, *, operations: bool = False) -> Any:
         """Record every call of a layer, and of an operation between layers if asked: its name and output shape."""

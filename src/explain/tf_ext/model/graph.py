@@ -8,6 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+# TensorFlow's own backward pass uses the same registry of gradients.
+from tensorflow.python.framework.ops import get_gradient_function
+
 from explain.backends.operations import score_graph
 from explain.backends.operations.score_graph import Operations, names
 
@@ -31,6 +34,7 @@ _BOOKKEEPING = names(
     "TensorListStack TensorListElementShape ZerosLike OnesLike Fill"
 )
 _LOOPS = frozenset({"While", "StatelessWhile"})
+_CONTAINING = _LOOPS | names("If StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall")
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 """Operations whose results depend on shapes only."""
 
@@ -94,6 +98,72 @@ def run_again(operation: Any, inputs: Sequence[Any]) -> Sequence[Any]:
             arguments[one.name] = value.decode() if isinstance(value, bytes) else value
     made = getattr(tf.raw_ops, name_of(operation))(**arguments)
     return list(made) if isinstance(made, (list, tuple)) else [made]
+
+
+def gradients_in_graph(target: Any, sources: Sequence[Any], arriving: Any = None) -> list[Any]:
+    """Give what `tf.gradients` gives, in half of its time where there are no loops and calls of functions.
+
+    Parameters
+    ----------
+    target : tensor
+        A tensor of the trace that is being made.
+    sources : sequence of tensor
+        The tensors to which the gradients are taken.
+    arriving : tensor, optional
+        The gradients that arrive at the target, by default ones.
+    """
+    operations = target.graph.get_operations()
+    reached = _between(operations, {source.ref() for source in sources}, target)
+    if any(name_of(one) in _CONTAINING for one in reached):
+        found: list[Any] = tf.gradients(target, list(sources), arriving)
+        return found
+    arrived: dict[Any, list[Any]] = {target.ref(): [tf.ones_like(target) if arriving is None else arriving]}
+    wanted = {source.ref() for source in sources}
+    for operation in reversed(operations):
+        if operation not in reached:
+            continue
+        given = [_sum_of(arrived.get(output.ref())) for output in operation.outputs]
+        if all(one is None for one in given):
+            continue
+        function = get_gradient_function(operation)
+        if function is None:
+            continue
+        filled = [
+            tf.zeros_like(output) if one is None and _is_number(output) else one
+            for output, one in zip(operation.outputs, given, strict=True)
+        ]
+        made = function(operation, *filled)
+        made = made if isinstance(made, (list, tuple)) else [made]
+        for tensor, gradient in zip(operation.inputs, made, strict=True):
+            if gradient is not None and (tensor.op in reached or tensor.ref() in wanted):
+                arrived.setdefault(tensor.ref(), []).append(tf.convert_to_tensor(gradient))
+    return [_sum_of(arrived.get(source.ref())) for source in sources]
+
+
+def _between(operations: Sequence[Any], sources: set[Any], target: Any) -> set[Any]:
+    """Give the operations that make the target from sources, in a graph whose operations are in their order."""
+    dependent: set[Any] = set()
+    for operation in operations:
+        if any(tensor.ref() in sources or tensor.op in dependent for tensor in operation.inputs):
+            dependent.add(operation)
+    found: set[Any] = set()
+    left = [target.op]
+    while left:
+        operation = left.pop()
+        if operation in dependent and operation not in found:
+            found.add(operation)
+            left.extend(tensor.op for tensor in operation.inputs)
+    return found
+
+
+def _is_number(tensor: Any) -> bool:
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex)
+
+
+def _sum_of(gradients: list[Any] | None) -> Any:
+    if not gradients:
+        return None
+    return gradients[0] if len(gradients) == 1 else tf.add_n(gradients)
 
 
 def _is_smooth(operation: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -12,28 +12,30 @@ import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
+from explain.backends.protocol import UnitsOf
 from explain.backends.question import Finding, Question
+from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.model.opened import OpenedKerasModel
+from explain.keras.model.tracing import Asked, Beside
 from explain.running.random_state import preserved_random_state
-from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import without_graph
-from explain.tf_ext.model.forward_pass import TO_FIND, Surveyor, TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import REPEATING, TO_FIND, Surveyor, TensorFlowForwardPass
 from explain.tf_ext.model.inspection import device_and_dtype, inspect_model
 from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
+from explain.tf_ext.model.runs.eager_run import EagerRun
+from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
 from explain.tf_ext.model.transfer import to_device
 
 _Look = Callable[[Any, TensorFlowForwardPass], Any]
-
-_GIVING_OUTPUTS = (TensorFlowForwardPass.outputs, TensorFlowForwardPass.answers)
 
 
 class OpenedModel(OpenedKerasModel):
@@ -44,6 +46,8 @@ class OpenedModel(OpenedKerasModel):
     is_out_of_memory = staticmethod(is_out_of_memory)
     surveyor: ClassVar[Surveyor | None] = None
     """Surveys the way to the output in the traces that give it."""
+    rule_answers: ClassVar[Callable[..., Any] | None] = None
+    """Gives outputs and what a backward rule gives from one run."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
@@ -51,7 +55,12 @@ class OpenedModel(OpenedKerasModel):
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._ending: Ending | None = None
         self._traced: Finding | None = None
-        self._answers_are_traced = False
+
+    @property
+    def _giving_outputs(self) -> tuple[Any, ...]:
+        """The computations that are asked of a model first."""
+        of = TensorFlowForwardPass
+        return of.outputs, of.answers, of.unit_answers, self.rule_answers
 
     @contextmanager
     def _put_back(self, *, variables: bool = True) -> Iterator[None]:
@@ -174,28 +183,46 @@ class OpenedModel(OpenedKerasModel):
     def survey_of_outputs(self, examples: Examples) -> Survey | None:
         """Survey the way to the outputs; None for a model that cannot be traced."""
         one = self.padded(examples.rows(slice(0, 1))).with_target(Target())
-        if self.answers_serve(one):
-            one, function = self._with_class_to_find(one), TensorFlowForwardPass.answers
-        else:
-            function = TensorFlowForwardPass.outputs
-        trace = self._trace_of(function, one, (self.points(one), self._beside(one)), ())
+        asked = self.serving(one)
+        one = one if asked is None else self._with_class_to_find(one)
+        function, static = asked or (TensorFlowForwardPass.outputs, ())
+        trace = self._trace_of(function, one, (self.points(one), self._beside(one)), static)
         return None if trace is None else trace.analysis
 
-    def answers_serve(self, examples: Examples) -> bool:
-        """Tell whether the trace that gives outputs and gradients together is to serve whatever needs one of them.
+    def serving(self, examples: Examples) -> Asked | None:
+        """Give the computation of outputs and what the method begins with, which serves whatever needs one of them.
 
         A second trace takes longer than many gradients of examples that are only checked.
         """
-        if self.begins_with != "gradients" or examples.target.function is not None or self._eager:
-            return False
-        if not self._answers_are_traced:
+        asked = self._announced()
+        if asked is None or examples.target.function is not None or self._eager:
+            return None
+        key = ("serves", asked, *(array.shape[1:] for array in examples.inputs))
+        if key not in self.observed:
             one = self._with_class_to_find(self.padded(examples.rows(slice(0, 1))))
-            inputs = (self.points(one), self._beside(one))
-            if self._trace_of(TensorFlowForwardPass.answers, one, inputs, ()) is None:
+            function, static = asked
+            try:
+                trace = self._trace_of(function, one, (self.points(one), self._beside(one)), static)
+            except LayerError:
+                # Another function names what is wrong with the layer.
+                trace = None
+            if trace is None:
                 # The outputs alone may be traced.
                 self.begins_with, self._eager = None, False
-            self._answers_are_traced = True
-        return self.begins_with is not None
+            else:
+                self.observed[key] = True
+        return None if self.begins_with is None else asked
+
+    def _announced(self) -> Asked | None:
+        """Give the computation of outputs and what the method begins with."""
+        begins = self.begins_with
+        if begins == "gradients":
+            return TensorFlowForwardPass.answers, ()
+        if begins in ("guided", "deconvolution") and self.rule_answers is not None:
+            return self.rule_answers, (begins,)
+        if isinstance(begins, UnitsOf) and begins.layer in self.named_layers:
+            return TensorFlowForwardPass.unit_answers, (begins.layer,)
+        return None
 
     def _with_class_to_find(self, examples: Examples) -> Examples:
         indices = examples.target.indices
@@ -232,26 +259,79 @@ class OpenedModel(OpenedKerasModel):
 
         def trace() -> Trace:
             flat, kept = tf.nest.flatten(inputs), self._traces_for(examples)
-            companions, mask, held, outer, _, _ = inputs[-1]
-            counts = (tuple(companions), len(mask), len(held), len(outer), len(inputs[0]))
-            signature = tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat)
-            key = (*self._key_of(function, static), counts, signature)
+            key = (*self._key_of(function, static), *_signature(inputs, flat))
             if key not in kept:
-                forward = self._forward_pass(examples)
-                if function in _GIVING_OUTPUTS:
-                    # These are the first computations asked of a model: no trace is made for a survey alone.
-                    forward.surveyor = self.surveyor
-                specifications = specifications_of(flat, self.fixed_batch_size)
-                # The model's own Python code runs only while it is traced.
-                with self._put_back(variables=False):
-                    run, graph = traced(partial(function, forward, *static), inputs, specifications)
-                finding = forward.findings[0] if forward.findings else None
-                analysis = forward.survey if look is None else look(graph, forward)
-                kept[key] = Trace(run, finding, assigns(graph), analysis, without_graph(forward.endings))
+                kept[key] = self._made_trace(function, examples, inputs, static, look)
             found: Trace = kept[key]
             return found
 
         return self._traced_or_none(examples, trace)
+
+    def _made_trace(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+        look: _Look | None,
+    ) -> Trace:
+        """Trace a computation: as if nothing had effects first, then again if something has."""
+        run_key, gives_outputs = self._run_key(examples, inputs[-1]), function in self._giving_outputs
+        known = _run_of(self._traces_for(examples), run_key) if function in REPEATING else None
+        specifications = specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
+        ordered = self.inspection.structure.stateful or "effects" in self.observed
+        while True:
+            forward = self._forward_pass(examples)
+            if gives_outputs:
+                # These are the first computations asked of a model: no trace is made for a survey alone.
+                forward.surveyor = self.surveyor
+            elif known is not None and known.has_gradients:
+                forward.traced_run = known
+            # The model's own Python code runs only while it is traced.
+            try:
+                with self._put_back(variables=False):
+                    run, graph = traced(
+                        partial(function, forward, *static), inputs, specifications, ordered=ordered
+                    )
+            except Exception:  # A gradient may need the trace that made its operation.
+                if known is None:
+                    raise
+                known = None
+                continue
+            if ordered or not has_effects(graph.as_graph_def()):
+                break
+            self.observed["effects"] = ordered = True
+        own = forward.traced_run if gives_outputs else None
+        return Trace(
+            run,
+            forward.findings[0] if forward.findings else None,
+            ordered and assigns(graph),
+            forward.survey if look is None else look(graph, forward),
+            without_graph(forward.endings),
+            None if own is None else (run_key, own),
+        )
+
+    def _run_key(self, examples: Examples, beside: Beside) -> tuple[Hashable, ...]:
+        """Give the key of the run of the model among the traces, for the inputs of examples and what is beside them."""
+        inputs = examples.inputs
+        points = tuple((one.dtype.kind == "f" or one.dtype.str, *one.shape[1:]) for one in inputs)
+        flat = tf.nest.flatten(beside[:-1])
+        return (*self._key_of(TracedRun, ()), points, *_signature((inputs, beside), flat))
+
+    def traced_run(self, examples: Examples) -> TracedRun | None:
+        """Give the run of the model in the trace of its outputs; None without one, as of a model without a trace."""
+        return _run_of(self._traces_for(examples), self._run_key(examples, self._beside(examples)))
+
+    def noted_in_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> list[RecordedCall] | None:
+        """Give the calls of layers by the run that was traced for outputs; None without one, or if sizes stay open."""
+        run = self.traced_run(examples)
+        # The shapes of one run of these examples may not fit what a trace for any number of rows computes.
+        with suppress(ValueError):
+            found = None if run is None else run.noted(inputs)
+            if run is not None and found is not None:
+                self.observed["ending"] = run.ending
+                return found
+        return None
 
     def _ending_of_a_run(self, examples: Examples) -> Ending | None:
         """Find the activations that made the output, in a run of one example: eager tensors have no graph."""
@@ -274,3 +354,16 @@ class OpenedModel(OpenedKerasModel):
     def _forward_pass(self, examples: Examples, ending: Ending | None = None) -> TensorFlowForwardPass:
         settings = self._settings(examples)
         return TensorFlowForwardPass.of(self.model, self.inspection, ending=ending, **settings)
+
+
+def _run_of(traces: Mapping[Any, Trace], key: Hashable) -> TracedRun | None:
+    """Give the run of the model that a trace for such points has, if there is one."""
+    runs = (trace.run for trace in traces.values())
+    return next((run[1] for run in runs if run is not None and run[0] == key), None)
+
+
+def _signature(inputs: tuple[Any, ...], flat: Sequence[Any]) -> tuple[Hashable, ...]:
+    """Give what a trace is specialised to of its inputs, points first and a `Beside` last."""
+    companions, mask, held, outer, _, _ = inputs[-1]
+    counts = (tuple(companions), len(mask), len(held), len(outer), len(tf.nest.flatten(inputs[0])))
+    return counts, tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat)

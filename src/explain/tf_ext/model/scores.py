@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from explain.backends.outputs.target_function import called_target, check_scalars
@@ -48,10 +49,11 @@ def where_picked(outputs: Any, indices: Any) -> Any:
     """
     found: Any = None
     for axis in range(1, len(outputs.shape)):
-        count = tf.shape(outputs)[axis] if outputs.shape[axis] is None else outputs.shape[axis]
-        here = tf.one_hot(indices[:, axis - 1], count, True, False)
-        for _ in range(axis - 1):
-            here = here[:, None]
+        known = outputs.shape[axis]
+        places: Any = tf.range(tf.shape(outputs, indices.dtype)[axis]) if known is None else np.arange(known)
+        # Of one axis, as almost always, each slice would be three more operations.
+        own = indices if indices.shape[-1] == 1 else indices[:, axis - 1 : axis]
+        here = tf.equal(tf.reshape(own, [-1, *[1] * axis]) if axis > 1 else own, places)
         found = here if found is None else tf.logical_and(found[..., None], here)
     return found
 

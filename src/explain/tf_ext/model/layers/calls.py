@@ -78,13 +78,21 @@ class TensorFlowPlace(places.KerasPlace):
 
 
 @contextmanager
-def noted_calls(layers: Mapping[str, Any], seen: list[RecordedCall]) -> Iterator[None]:
-    """Record the name of every layer and the shape of its output, at each call outside another layer's loop."""
+def noted_calls(
+    layers: Mapping[str, Any], seen: list[RecordedCall], outputs: list[Any] | None = None
+) -> Iterator[None]:
+    """Record the name of every layer and the shape of its output, at each call outside another layer's loop.
+
+    With `outputs`, also the outputs themselves.
+    """
     graph = tf.compat.v1.get_default_graph()
 
     def is_own(output: Any) -> bool:
         # TensorFlow traces a call in a loop in the loop's own graph.
-        return bool(tf.is_tensor(output)) and getattr(output, "graph", graph) is graph
+        own = bool(tf.is_tensor(output)) and getattr(output, "graph", graph) is graph
+        if own and outputs is not None:
+            outputs.append(output)
+        return own
 
     with places.noted_calls(layers, seen, is_own):
         yield

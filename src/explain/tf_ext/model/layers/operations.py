@@ -18,6 +18,7 @@ from explain.backends.places import is_replacing
 from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
 from explain.keras.calls import replaced
 from explain.keras.layers import named_layers
+from explain.tf_ext.model.graph import gradients_in_graph
 from explain.tf_ext.model.layers.calls import TensorFlowPlace
 
 # Keras adds the rows of a single example as a bias: a trace for another number of examples has the other operation.
@@ -102,10 +103,10 @@ class TensorFlowOperationPlace(TensorFlowPlace):
             yield
 
 
-class _GraphGradients:
+class GraphGradients:
     """Takes gradients as a tape does, from the operations of the graph that is traced."""
 
-    def __enter__(self) -> _GraphGradients:
+    def __enter__(self) -> GraphGradients:
         """Record nothing: the graph does."""
         return self
 
@@ -117,7 +118,9 @@ class _GraphGradients:
 
     def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
         """Give the gradient of the sum of a target to some tensors, or from the gradients that arrive at the target."""
-        return tf.gradients(target, list(sources), output_gradients)
+        if tf.is_tensor(sources):
+            return gradients_in_graph(target, [sources], output_gradients)[0]
+        return gradients_in_graph(target, list(sources), output_gradients)
 
 
 def tape_for(places: Iterable[TensorFlowPlace]) -> Any:
@@ -126,7 +129,7 @@ def tape_for(places: Iterable[TensorFlowPlace]) -> Any:
     TensorFlow records what replaces the result of an operation as that result, so that a tape goes on to the arguments.
     """
     if any(isinstance(place, TensorFlowOperationPlace) for place in places) and not tf.executing_eagerly():
-        return _GraphGradients()
+        return GraphGradients()
     return tf.GradientTape(watch_accessed_variables=False)
 
 

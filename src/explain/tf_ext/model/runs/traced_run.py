@@ -1,0 +1,257 @@
+"""The operations of a model's run as they were traced once, copied into the traces of other computations.
+
+Keras calls the code of every layer again in each trace, which takes ten times as long as a copy of its operations.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+# TensorFlow's own importer of graphs reads the same registry.
+from tensorflow.python.framework import op_def_registry
+from tensorflow.python.framework.func_graph import FuncGraph
+
+from explain.backends.operations.endings import Ending
+from explain.backends.operations.score_graph import names
+from explain.backends.question import Finding
+from explain.inputs.layer_calls import RecordedCall
+
+# Operations with a state whose copy computes what they compute: loops and functions are looked into.
+_REPEATABLE = names(
+    "ReadVariableOp VariableShape ResourceGather ResourceGatherNd While If Case StatefulPartitionedCall PartitionedCall"
+)
+# The attribute that names the gradient of an operation where it is not that of its kind.
+_OWN_GRADIENT = "_gradient_op_type"
+# The gradients of these need the trace that made them.
+_CALLS = names(
+    "While StatelessWhile StatefulPartitionedCall PartitionedCall If StatelessIf Case StatelessCase"
+)
+_ELEMENTWISE = names(
+    "Identity Cast Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Log Sqrt Rsqrt Square Abs Neg "
+    "Add AddV2 Sub Mul RealDiv Maximum Minimum"
+)
+_BY_ROWS = names(
+    "Conv2D Conv3D DepthwiseConv2dNative BiasAdd MaxPool AvgPool MaxPool3D AvgPool3D FusedBatchNormV3 MatMul"
+)
+# A model with constants as large as this is not copied.
+_MOST_BYTES = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class TracedRun:
+    """One run of the whole model, from its inputs to the explained output.
+
+    Parameters
+    ----------
+    definition : GraphDef
+        The operations.
+    inputs : tuple of str
+        The names of the points and of what is beside them, as flat tensors.
+    captured : tuple of (tensor, str)
+        The tensors from outside, such as variables, and their names in the trace.
+    explained : str
+        The name of the explained output.
+    finding : Finding
+        The finding about the score.
+    ending : Ending, optional
+        The activations at the end of the model, without the tensors of the trace.
+    values : Mapping
+        The names of values inside the model, by what was recorded of them.
+    calls : tuple of (str, str)
+        Each call of a layer: its name, and the name of its output; empty for an output that is not a map of the input.
+    has_gradients : bool
+        Whether a copy has the gradients of the run: a gradient of the model's own may read tensors of the first trace,
+        and that of a called function is kept with it.
+    """
+
+    definition: Any
+    inputs: tuple[str, ...]
+    captured: tuple[tuple[Any, str], ...]
+    explained: str
+    finding: Finding
+    ending: Ending | None
+    values: Mapping[Any, str] = field(default_factory=dict)
+    calls: tuple[tuple[str, str], ...] = ()
+    has_gradients: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        given: Any,
+        explained: Any,
+        finding: Finding,
+        ending: Ending | None,
+        values: Mapping[Any, Any],
+        calls: Sequence[tuple[str, Any]],
+    ) -> TracedRun | None:
+        """Keep the run that was just traced; None if a copy of it might compute something else.
+
+        Parameters
+        ----------
+        given : nested tensors
+            The points, and what is beside them.
+        explained : tensor
+            The explained output.
+        finding, ending
+            As for the class.
+        values : Mapping of object to tensor
+            Values inside the model.
+        calls : sequence of (str, tensor)
+            The calls of layers and their outputs, None for one that is not a map of the input.
+        """
+        graph, flat = explained.graph, tf.nest.flatten(given)
+        if graph is not tf.compat.v1.get_default_graph() or explained.op.type == "Placeholder":
+            return None
+        definition = graph.as_graph_def(add_shapes=True)
+        if definition.ByteSize() > _MOST_BYTES or has_effects(definition):
+            return None
+        captured = tuple((outer, inner.name) for outer, inner in graph.captures)
+        return cls(
+            definition,
+            tuple(tensor.name for tensor in flat),
+            captured,
+            explained.name,
+            finding,
+            ending,
+            {key: tensor.name for key, tensor in values.items()},
+            tuple((name, "" if output is None else output.name) for name, output in calls),
+            not any(node.op in _CALLS or _OWN_GRADIENT in node.attr for node in _nodes(definition)),
+        )
+
+    def noted(self, given: Any) -> list[RecordedCall] | None:
+        """Give the name of every layer and the shape of its output for given tensors; None if a number of rows is open.
+
+        Nothing runs: TensorFlow computes the shapes of copied operations.
+        """
+        graph = FuncGraph("noted")
+        with graph.as_default():
+            flat = [tf.compat.v1.placeholder(one.dtype, one.shape) for one in tf.nest.flatten(given)]
+            outputs = iter(self.copied(flat, [name for _, name in self.calls if name] or [self.explained]))
+            shapes = [next(outputs).shape if output else tf.TensorShape(()) for _, output in self.calls]
+        if any(shape.rank is None or (shape.rank and shape[0] is None) for shape in shapes):
+            return None
+        return [(name, tuple(shape)) for (name, _), shape in zip(self.calls, shapes, strict=True)]
+
+    def copied(
+        self, given: Any, wanted: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
+    ) -> list[Any]:
+        """Copy the operations into the trace that is being made; give some tensors, by default the explained output.
+
+        A tape does not see copied operations: gradients are those of the graph.
+
+        Parameters
+        ----------
+        given : nested tensors
+            The points, and what is beside them.
+        wanted : sequence of str
+            The names of the tensors.
+        replaced : Mapping of str to tensor, optional
+            What stands in the place of tensors.
+        """
+        graph, names_wanted = tf.compat.v1.get_default_graph(), list(wanted or [self.explained])
+        outside = {inner: outer for outer, inner in self.captured}
+        known = dict(zip(self.inputs, tf.nest.flatten(given), strict=True)) | dict(replaced or {})
+        part, used = self._part([name for name in names_wanted if name not in known], {*known, *outside})
+        stands_for = {
+            name: known[name] if name in known else graph.capture(outside[name]) for name in sorted(used)
+        }
+        new = [name for name in names_wanted if name not in known]
+        made = iter(
+            tf.graph_util.import_graph_def(part, input_map=stands_for, return_elements=new, name="copied")
+            if new
+            else ()
+        )
+        return [known[name] if name in known else next(made) for name in names_wanted]
+
+    def keeps_rows(self, name: str, points: int) -> bool:
+        """Tell whether every operation from the points, as many inputs, to a tensor keeps its rows in their order."""
+        nodes = {node.name: node for node in self.definition.node}
+        sources = {one.partition(":")[0] for one in self.inputs[:points]}
+        ranks = {one: len(nodes[one].attr["shape"].shape.dim) for one in sources}
+        # The operations are in their order: operands come first.
+        for node in self.definition.node:
+            operands = [one.lstrip("^").partition(":")[0] for one in node.input]
+            moving = [place for place, one in enumerate(operands) if one in ranks]
+            if not moving:
+                continue
+            shape = node.attr["_output_shapes"].list.shape
+            rank = len(shape[0].dim) if shape and not shape[0].unknown_rank else 0
+            # 0 stands for rows that may be in another order.
+            if any(ranks[operands[place]] != rank for place in moving) or not _keeps_rows(node, moving):
+                rank = 0
+            ranks[node.name] = rank
+        return bool(ranks.get(name.partition(":")[0]))
+
+    def _part(self, wanted: Sequence[str], given: set[str]) -> tuple[Any, set[str]]:
+        """Give the operations that tensors need beyond given ones, and the given ones that are needed."""
+        nodes = {node.name: node for node in self.definition.node}
+        needed: set[str] = set()
+        used: set[str] = set()
+        left = [name.partition(":")[0] for name in wanted]
+        while left:
+            name = left.pop()
+            if name in needed:
+                continue
+            needed.add(name)
+            for operand in nodes[name].input:
+                tensor = operand if ":" in operand or operand[0] == "^" else f"{operand}:0"
+                if tensor in given:
+                    used.add(tensor)
+                else:
+                    left.append(operand.lstrip("^").partition(":")[0])
+        part = type(self.definition)(versions=self.definition.versions)
+        part.node.extend(node for node in self.definition.node if node.name in needed)
+        part.library.CopyFrom(self.definition.library)
+        return part, used
+
+
+def values_by_place(calls: Sequence[tuple[Any, str, Any]]) -> dict[Any, Any]:
+    """Give values by the layer, a part of it, and the number of the call.
+
+    Parameters
+    ----------
+    calls : sequence of (layer, str, tensor)
+        Weak references to layers, names of parts, and their values in the order of the calls.
+    """
+    found: dict[Any, Any] = {}
+    counts: dict[tuple[weakref.ref[Any], str], int] = {}
+    for layer, part, value in calls:
+        number = counts.get((layer, part), 0)
+        counts[layer, part] = number + 1
+        found[layer, part, number] = value
+    return found
+
+
+def _keeps_rows(node: Any, moving: Sequence[int]) -> bool:
+    """Tell whether an operation, of operands at these places that depend on the points, keeps rows in their order."""
+    if node.op in _ELEMENTWISE:
+        return True
+    trains = node.op == "FusedBatchNormV3" and node.attr["is_training"].b
+    is_turned = node.op == "MatMul" and node.attr["transpose_a"].b
+    # What else it takes, such as weights, is the same for every row.
+    return node.op in _BY_ROWS and list(moving) == [0] and not trains and not is_turned
+
+
+def has_effects(definition: Any) -> bool:
+    """Tell whether operations may change anything, or compute something else the next time."""
+    return not all(map(_is_repeatable, _nodes(definition)))
+
+
+def _nodes(definition: Any) -> Iterator[Any]:
+    yield from definition.node
+    for function in definition.library.function:
+        yield from function.node_def
+
+
+def _is_repeatable(node: Any) -> bool:
+    """Tell whether a copy of an operation computes the same and changes nothing."""
+    if node.op in _REPEATABLE:
+        return True
+    kind = op_def_registry.get(node.op)
+    # A function that is called by its name has no kind.
+    return kind is not None and not kind.is_stateful
