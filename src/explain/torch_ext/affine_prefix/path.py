@@ -91,9 +91,9 @@ class Sums(path_sums.DeviceSums):
         )
         sums = tuple(one.new_zeros((len(self), len(weights), one.shape[1])) for one in places)
         if becomes is not None:
-            places = _indices(becomes, device)
+            after = _indices(becomes, device)
             for total, part in zip(sums, self._sums, strict=True):
-                total.index_add_(1, places, part)
+                total.index_add_(1, after, part)
         products = np.zeros((len(alphas), len(self), self.n_directions))
         beside = self._examples.without_inputs()
 
@@ -126,12 +126,14 @@ class Sums(path_sums.DeviceSums):
             (gradient,), directions = gradients, self._directions[rows]
             return gradient.to(directions.dtype) @ directions.transpose(1, 2)
         found = gradients[0].new_zeros((*gradients[0].shape[:2], self.n_directions))
+        if not self.n_directions:
+            return found
         for gradient, (_, difference), signs in zip(
             gradients, self._outside, self._signs_at_input, strict=True
         ):
             moved = difference[rows].reshape(len(gradient), 1, -1)
             # In pieces: the signs of a large input would take much memory as numbers of the gradient's precision.
-            for first in range(0, gradient.shape[-1], _PIECE if self.n_directions else gradient.shape[-1]):
+            for first in range(0, gradient.shape[-1], _PIECE):
                 piece = slice(first, first + _PIECE)
                 along = gradient[..., piece] * moved[..., piece]
                 found += along.to(found.dtype) @ signs[:, piece].to(found.dtype).T
