@@ -12,6 +12,7 @@ from explain.algorithms.path.golden_levels import levels_up_to
 from explain.algorithms.path.golden_work import LIKELY, Apart, Summed, Work
 from explain.algorithms.path.integral import Integral, too_far
 from explain.inputs.examples import Array
+from explain.running.paths.path_sums import with_or_without_prefix
 from explain.running.problem import Problem
 
 RULE = "golden"
@@ -121,9 +122,11 @@ def _over_works(
     if problem.in_rows:
         compute(Summed(problem, rows, levels, at_baseline))
         return
-    for _ in problem.executor.over_groups(
-        len(rows), LIKELY, lambda group: compute(Summed(problem, rows[group], levels, at_baseline))
-    ):
+
+    def compute_group(group: slice) -> None:
+        with_or_without_prefix(lambda: compute(Summed(problem, rows[group], levels, at_baseline)))
+
+    for _ in problem.executor.over_groups(len(rows), LIKELY, compute_group):
         pass
 
 

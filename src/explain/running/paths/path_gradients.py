@@ -11,7 +11,7 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.running.expansion import StraightPath, expanded_gradients
-from explain.running.paths.path_sums import DeviceSums, ExpandedSums, PathSums
+from explain.running.paths.path_sums import DeviceSums, ExpandedSums, PathSums, with_or_without_prefix
 
 # With fewer points in a chunk, sums that grow are taken at the input.
 _LEAST_CHUNK = 8
@@ -53,10 +53,14 @@ class AlongPaths(ABC):
         def compute(group: slice) -> Arrays:
             part, starts = examples.rows(group), tuple(start[group] for start in baselines)
             none = tuple(np.zeros((0, *start.shape[1:]), np.int8) for start in starts)
-            own_cut = None if self.lost_cut else cut
-            sums = self.sums_on_device(self, own_cut, part, starts, none, executor)
-            sums.add(alphas, weights)
-            return sums.combined(shares, np.arange(len(part)))
+
+            def summed() -> Arrays:
+                own_cut = None if self.lost_cut else cut
+                sums = self.sums_on_device(self, own_cut, part, starts, none, executor)
+                sums.add(alphas, weights)
+                return sums.combined(shares, np.arange(len(part)))
+
+            return with_or_without_prefix(summed)
 
         for group, found in executor.over_groups(len(examples), len(alphas), compute):
             for total, sums in zip(totals, found, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,20 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.running.expansion import StraightPath, gradient_blocks
+
+_Result = TypeVar("_Result")
+
+
+class PrefixLostError(RuntimeError):
+    """A run of the model bypassed the end of its affine prefix: form the sums anew, which then do without it."""
+
+
+def with_or_without_prefix(compute: Callable[[], _Result]) -> _Result:
+    """Run a computation that forms sums and adds to them; once more, if the prefix was lost on the way."""
+    try:
+        return compute()
+    except PrefixLostError:
+        return compute()
 
 
 class PathSums(ABC):
@@ -250,50 +264,51 @@ class DeviceSums(OfExamples):
     ) -> None:
         super().__init__(examples, starts, signs)
         self._opened, self._cut, self._executor = opened, cut, executor
-        # What was added so far, to be repeated with the whole model if a run bypasses the cut.
-        self._past: list[tuple[Array, Array, npt.NDArray[np.intp] | None]] = []
         self._begin()
 
     def _begin(self) -> None:
         """Take the paths to the cut; to the input, if there is none or if the paths are not straight there."""
-        if self._cut is not None and not self._guarded(self.begin_at_cut, False):
-            self.lose_cut()
+        if self._cut is not None:
+            try:
+                straight = self._guarded(self.begin_at_cut)
+            except PrefixLostError:
+                straight = False
+            if not straight:
+                self._lose_cut()
         if self._cut is None:
             self.begin_at_input()
 
-    def lose_cut(self) -> None:
-        """Go on without the cut, in this object and in those that the model is opened for next."""
+    def _lose_cut(self) -> None:
+        """Go on without the cut, also in the sums that the model is opened for next."""
         self._cut = None
         self._opened.lost_cut = True
 
     def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
         """Add the weighted gradients at more points of the paths."""
-        if becomes is None:
-            self._past = []
-        self._past.append((alphas, weights, becomes))
-        if self._cut is not None:
-            found: Array | None = self._guarded(lambda: self.added(alphas, weights, becomes), None)
-            if found is not None:
-                return found
-            self.lose_cut()
-            self.begin_at_input()
-        else:
-            return self.added(alphas, weights, becomes)
-        for one in self._past:
-            products = self.added(*one)
-        return products
+        return self._guarded(lambda: self.added(alphas, weights, becomes))
 
-    def _guarded(self, attempt: Any, otherwise: Any) -> Any:
-        """Give the result of an attempt with the cut, or something else if it fails for another reason than memory.
+    def combined(self, shares: Array, which: Array) -> Arrays:
+        """Combine the sums of some examples, one array per input of shape (S, N', ...)."""
+        return self._guarded(lambda: super(DeviceSums, self).combined(shares, which))
+
+    def finished(self) -> Arrays:
+        """Give all combinations of `finish`, in their order."""
+        return self._guarded(super().finished)
+
+    def _guarded(self, attempt: Callable[[], _Result]) -> _Result:
+        """Give the result of an attempt; raise `PrefixLostError` if it fails with a cut and memory is not the reason.
 
         If the cut is not the cause, the whole model fails with the same error.
         """
+        if self._cut is None:
+            return attempt()
         try:
             return attempt()
         except self.lost as error:
             if self._executor.ran_out(error):
                 raise
-            return otherwise
+            self._lose_cut()
+            raise PrefixLostError from error
 
     lost: tuple[type[Exception], ...]
     """The errors that may say that a run of the model bypassed the cut."""
