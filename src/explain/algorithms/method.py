@@ -95,6 +95,8 @@ class Method:
         What it asks first of the backend at the input itself: ``"gradients"``, a rule of backward passes, or
         ``"units"``, the output of its layer and the gradients to it. The backend may then take it from the prediction's
         forward pass.
+    forms_points : bool
+        Whether it runs several points of an example, in one batch.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     layer : str
@@ -133,6 +135,7 @@ class Method:
     uses_baseline: bool = False
     takes_references: bool = False
     begins_with: Beginning | None = None
+    forms_points: bool = True
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
     through_neuron: bool = False

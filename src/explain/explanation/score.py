@@ -146,6 +146,7 @@ def _independence(
         view.layout,
         settings,
         with_gradients=traced_again,
+        forms_points=request.method.forms_points,
     )
 
 

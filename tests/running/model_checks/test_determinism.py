@@ -85,3 +85,23 @@ def test_a_model_is_asked_once_and_the_prediction_shares_the_gradients_forward_p
         explain.attribute(model, X, "saliency", target=target)
     # Beside it one example alone, at every call.
     assert calls == [1, 3] * 3
+
+
+def test_a_flag_that_makes_a_model_random_is_seen_at_the_next_call():
+    class Switched(nn.Module):
+        noisy = False
+
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(6, 4)
+
+        def forward(self, x):
+            return self.linear(nn.functional.dropout(x, 0.5, training=self.noisy))
+
+    model = Switched()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explain.attribute(model, X, "saliency", target=1)
+    model.noisy = True
+    with pytest.warns(NonDeterministicWarning):
+        explain.attribute(model, X, "saliency", target=1)

@@ -404,3 +404,28 @@ def test_a_model_of_one_example_at_a_time(kit):
     expected = np.zeros_like(X)
     expected[:, 1] = X[:, 1] ** 2
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-6)
+
+
+class Mixing(nn.Module):
+    """Rows that hear of each other as far as a weight says."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(4, 3)
+        self.share = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x.exp() - self.share * x.exp().mean(dim=0, keepdim=True)))
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_weight_that_makes_points_depend_on_each_other_is_seen_at_the_next_call():
+    model = Mixing()
+    steps = {"n_steps": 9, "rule": "midpoint"}
+    for share in (0.0, 0.7, 0.0):
+        # No version, no address and no flag tells of this change.
+        model.share.data.copy_(torch.tensor(share))
+        alone = explain.attribute(model, X[:1], "ig", target=1, **steps)
+        expected = of_each_alone(model, torch_gradient, X[:1], 9)
+        np.testing.assert_allclose(alone.values, expected, atol=1e-6)

@@ -247,8 +247,8 @@ def test_a_model_is_freed_that_its_parts_know():
 PASSES = {
     # The pass of the gradients is that of the prediction.
     "saliency": ([1], [1, 3]),
-    # The prediction, the baseline and four points of the path of each example.
-    "integrated_gradients": ([1, 1, 4], [1, 3, 3, 12]),
+    # One example beside another or alone, the prediction, the baseline and four points of the path of each example.
+    "integrated_gradients": ([2, 1, 1, 4], [1, 3, 3, 12]),
 }
 
 
@@ -260,5 +260,5 @@ def test_the_passes_of_a_call(method, options):
         for _ in range(2):
             passes.clear()
             explain.attribute(model, X[:count], method, target=2, **options)
-            # Several examples are asked at every call whether they depend on each other: the weights decide.
+            # Examples, and points of one, are asked at every call whether they depend on each other: the weights decide.
             assert passes == expected

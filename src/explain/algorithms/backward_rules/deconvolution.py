@@ -24,6 +24,7 @@ ROWS = (
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs", "backward_rules"}),
         begins_with="deconvolution",
+        forms_points=False,
         is_slope=True,
     ),
 )

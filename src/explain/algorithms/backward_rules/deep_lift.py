@@ -61,6 +61,7 @@ ROWS = (
         paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
         needs=frozenset({"outputs", "backward_rules"}),
         begins_with="rescale",
+        forms_points=False,
         uses_baseline=True,
         layer="may",
     ),

@@ -25,6 +25,7 @@ ROWS = (
         paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
         needs=frozenset({"outputs", "backward_rules"}),
         begins_with="guided",
+        forms_points=False,
         is_slope=True,
     ),
 )

@@ -67,6 +67,7 @@ ROWS = (
         "Achtibat et al. 2024, arXiv:2402.05602",
         needs=frozenset({"outputs", "backward_rules"}),
         begins_with="epsilon",
+        forms_points=False,
         layer="may",
         options=(
             one_of(

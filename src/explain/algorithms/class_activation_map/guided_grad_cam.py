@@ -36,6 +36,7 @@ ROWS = (
         paper="Selvaraju et al. 2016, arXiv:1610.02391",
         needs=frozenset({"outputs", "gradients", "layers", "backward_rules"}),
         begins_with="units",
+        forms_points=False,
         layer="map",
     ),
 )

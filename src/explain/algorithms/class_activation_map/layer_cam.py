@@ -28,6 +28,7 @@ ROWS = (
         paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
         needs=frozenset({"outputs", "gradients", "layers"}),
         begins_with="units",
+        forms_points=False,
         layer="map",
         drawn="unsigned",
     ),

@@ -30,6 +30,7 @@ ROWS = (
         paper="Shrikumar et al. 2016, arXiv:1605.01713",
         needs=frozenset({"outputs", "gradients"}),
         begins_with="gradients",
+        forms_points=False,
         layer="may",
         reference_engines=("captum", "tf-explain"),
     ),

@@ -26,6 +26,7 @@ ROWS = (
         paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
         needs=frozenset({"outputs", "gradients"}),
         begins_with="gradients",
+        forms_points=False,
         is_slope=True,
         layer="may",
         reference_engines=("captum", "tf-explain"),

@@ -24,11 +24,11 @@ UNSTEADY_NOTE: tuple[str, type[ExplainWarning]] = (
     NonDeterministicWarning,
 )
 
-_known: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, tuple[object, float]] = weakref.WeakKeyDictionary()
 
 
 def noise_of(backend: Backend, model: Any, examples: Examples, executor: Executor) -> float:
-    """Give the difference of two forward passes over the same examples; measured once per model.
+    """Give the difference of two forward passes over the same examples; measured once per structure of a model.
 
     Parameters
     ----------
@@ -46,12 +46,13 @@ def noise_of(backend: Backend, model: Any, examples: Examples, executor: Executo
     float
         The largest difference, as a share of the largest output.
     """
+    token = getattr(backend, "structure_token", None)
     try:
         known = _known.get(model)
     except TypeError:
         known = None
-    if known is not None:
-        return known
+    if known is not None and known[0] == token:
+        return known[1]
 
     def twice(rows: slice) -> tuple[Array, Array]:
         first, _ = backend.outputs(examples.rows(rows))
@@ -62,7 +63,7 @@ def noise_of(backend: Backend, model: Any, examples: Examples, executor: Executo
     _, (first, second) = next(executor.over_rows(len(examples), twice))
     found = largest_difference(first, second, largest_value(first))
     with suppress(TypeError):
-        _known[model] = found
+        _known[model] = token, found
     return found
 
 

@@ -58,14 +58,14 @@ class _Known:
 
 
 _dependent: weakref.WeakKeyDictionary[Any, dict[Hashable, _Known]] = weakref.WeakKeyDictionary()
-_one_by_one: weakref.WeakKeyDictionary[Any, dict[Hashable, bool]] = weakref.WeakKeyDictionary()
 
 
 class Independence:
     """The question whether the examples of a call, or the points of its only example, depend on each other.
 
     Several examples: one of them is run alone. If the model takes one batch size only, the others in its batch are
-    changed instead. A single example: it is run beside another one, once per model.
+    changed instead. A single example: it is run beside another one, if the method forms points of it. Weights may
+    decide, and leave no mark when they change: so every call asks again.
 
     Parameters
     ----------
@@ -85,6 +85,8 @@ class Independence:
         What may decide beside the model: the output that is explained, the names of the arguments.
     with_gradients : bool
         Whether to ask with the computation that gives outputs and gradients.
+    forms_points : bool
+        Whether the method runs several points of an example, which would depend on each other as examples do.
 
     Raises
     ------
@@ -103,6 +105,7 @@ class Independence:
         settings: Hashable,
         *,
         with_gradients: bool,
+        forms_points: bool,
     ) -> None:
         self._backend, self._model = backend, model
         self._examples, self._executor, self._layout = examples, executor, layout
@@ -115,14 +118,15 @@ class Independence:
         size = backend.fixed_batch_size
         self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
         self._row = _quiet_row(examples if size is None else examples.rows(slice(0, size)))
-        self._known_for_points: bool | None = None
+        self._known_for_points = None if forms_points else False
         # Asked before the model runs on all examples, since a backend keeps that run for the gradients.
         self._answer = self._asked()
 
     def _asked(self) -> Array | ExplainError | None:
         """Run the model as the question needs it; None if there is nothing to ask."""
         if self._first_batch is None and len(self._examples) == 1:
-            self._known_for_points = self._is_known_for_points()
+            if self._known_for_points is None and self._known() is not None:
+                self._known_for_points = True
             return None if self._known_for_points is not None else self._beside_another()
         if self._first_batch is not None and len(self._first_batch) == 1:
             return None
@@ -146,17 +150,17 @@ class Independence:
         DependentExamplesError
             If the examples depend on each other.
         """
-        if self._known_for_points is not None:
+        is_single = self._first_batch is None and len(self._examples) == 1
+        if is_single and self._known_for_points is not None:
             return self._known_for_points
         of_one, scale = outputs[self._row : self._row + 1], largest_value(outputs)
-        if self._first_batch is None and len(self._examples) == 1:
-            known = self._points_depend(of_one, scale)
-            _remember(_one_by_one, self._model, self._settings, known)
-            return known
+        if is_single:
+            return self._points_depend(of_one, scale)
         found, fails_alone = self._found(of_one, scale)
         if found:
             known_now = _Known(_token(self._backend), found, fails_alone, self._kept_state())
-            _remember(_dependent, self._model, self._settings, known_now)
+            with suppress(TypeError):
+                _dependent.setdefault(self._model, {})[self._settings] = known_now
             raise DependentExamplesError(_message(known_now, self._first_batch is not None))
         return False
 
@@ -258,14 +262,11 @@ class Independence:
         return outputs
 
     def _known(self) -> _Known | None:
-        known = _recall(_dependent, self._model, self._settings)
+        try:
+            known = _dependent.get(self._model, {}).get(self._settings)
+        except TypeError:
+            return None
         return known if known is not None and known.token == _token(self._backend) else None
-
-    def _is_known_for_points(self) -> bool | None:
-        if self._known() is not None:
-            return True
-        known: bool | None = _recall(_one_by_one, self._model, self._settings)
-        return known
 
 
 def _quiet_row(examples: Examples) -> int:
@@ -288,20 +289,6 @@ def _quiet_row(examples: Examples) -> int:
 def _token(backend: Backend) -> object:
     """Give a value that is the same as long as the structure of the model is; None for a backend without one."""
     return getattr(backend, "structure_token", None)
-
-
-def _recall(kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]], model: Any, settings: Hashable) -> Any:
-    try:
-        return kept.get(model, {}).get(settings)
-    except TypeError:
-        return None
-
-
-def _remember(
-    kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]], model: Any, settings: Hashable, found: Any
-) -> None:
-    with suppress(TypeError):
-        kept.setdefault(model, {})[settings] = found
 
 
 def _changed_by(row: int, share: float) -> str:
