@@ -260,5 +260,5 @@ def test_the_passes_of_a_call(method, options):
         for _ in range(2):
             passes.clear()
             explain.attribute(model, X[:count], method, target=2, **options)
-            # Examples, and points of one, are asked at every call whether they depend on each other: the weights decide.
+            # Examples, and the points of one, are asked at every call whether they depend on each other.
             assert passes == expected
