@@ -47,7 +47,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         opened, examples = self._opened, self._examples
         (start,), (end,) = opened.tensors(self._starts), opened.points(examples)
         (signs,), count = opened.tensors(self._signs), len(examples)
-        directions = signs * tf.expand_dims(end - start, 1)
+        directions = tf.cast(signs, end.dtype) * tf.expand_dims(end - start, 1)
         beside = tf.reshape(tf.expand_dims(start, 1) + directions, [-1, *start.shape[1:]])
         points = tf.concat([start, end, start + _MIDDLE * (end - start), beside], axis=0)
         every = np.arange(count)
