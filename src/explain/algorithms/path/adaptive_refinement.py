@@ -6,6 +6,7 @@ from functools import cache
 from math import ceil, inf, log, sqrt
 
 import numpy as np
+import numpy.typing as npt
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
 from explain.algorithms.path.integral import Integral, moved_inputs, too_far, weighted_sum
@@ -73,6 +74,10 @@ class _Refined:
         self.is_nested = True
         self.error = inf
 
+    def end(self, nodes: Array, weights: Array, gradients: Array, error: float) -> None:
+        """Take an integral that is known as it is."""
+        self.nodes, self.weights, self.gradients, self.error = nodes, weights, gradients, error
+
     def more(self, nodes: Array, gradients: Array) -> Array:
         """Take the gradients at some new nodes; give the nodes at which gradients are still needed, none if done."""
         if len(self.nodes):
@@ -95,6 +100,8 @@ class _Refined:
         """Do the same while the nodes are those of Fejér's rule; None if its next level does not pay."""
         count = len(self.nodes)
         self.weights = _fejer(count)[1]
+        if count == _FIRST:
+            return _fejer(_SECOND)[0][::2]
         later = weighted_sum(self.weights, products)
         before = weighted_sum(_fejer(count // 2)[1], products[1::2])
         apart = later - before
@@ -103,11 +110,6 @@ class _Refined:
         self.error = float(
             bound_of_difference((one,), (later[np.newaxis],), (before[np.newaxis],), growth)[0]
         )
-        if count == _FIRST:
-            steps = np.abs(np.diff(products, axis=0)).max(initial=0)
-            rounding = _ROUNDING * np.finfo(self.gradients.dtype).eps * np.abs(products).max(initial=0)
-            is_affine = steps <= rounding and self._delta(later)[1] <= _AFFINE_DELTA
-            return np.zeros(0) if is_affine else _fejer(_SECOND)[0][::2]
         # Comparisons with NaN are false: values that are not finite raise an error after the method.
         if not (self.error > self._tolerance or self._misses(later)):
             return np.zeros(0)
@@ -228,6 +230,14 @@ def _refined(problem: Problem, rows: Array, at_baseline: Array) -> list[_Refined
         for one, row in zip(moved, rows, strict=True)
     ]
     nodes = [_fejer(_FIRST)[0]] * len(rows)
+    found = gradients_at(problem, rows, nodes)
+    affine, error = _is_affine(problem, rows, at_baseline, moved, np.stack(found))
+    for place, gradients in enumerate(found):
+        if affine[place]:
+            every[place].end(*_fejer(_FIRST), gradients, float(error[place]))
+            nodes[place] = np.zeros(0)
+        else:
+            nodes[place] = every[place].more(nodes[place], gradients)
     while True:
         asked = [place for place, new in enumerate(nodes) if len(new)]
         if not asked:
@@ -238,6 +248,35 @@ def _refined(problem: Problem, rows: Array, at_baseline: Array) -> list[_Refined
         for place, gradients in zip(places, found, strict=True):
             if len(nodes[place]):
                 nodes[place] = every[place].more(nodes[place], gradients)
+
+
+def _is_affine(
+    problem: Problem, rows: Array, at_baseline: Array, moved: Array, gradients: Array
+) -> tuple[npt.NDArray[np.bool_], Array]:
+    """Tell of which examples the model is affine along the path, by the gradients at the first nodes, all at once.
+
+    Parameters
+    ----------
+    moved : numpy.ndarray
+        Input − baseline, shape (N, values).
+    gradients : numpy.ndarray
+        Shape (N, nodes, values).
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Shape (N,).
+    numpy.ndarray
+        The bounds of the errors of the maps, shape (N,).
+    """
+    products = (gradients * moved.astype(np.float64)[:, np.newaxis]).swapaxes(0, 1)
+    later = weighted_sum(_fejer(_FIRST)[1], products)
+    before = weighted_sum(_fejer(_FIRST // 2)[1], products[1::2])
+    error = bound_of_difference((np.ones((1, 1)),), (later,), (before,), _FIRST / (_FIRST // 2))
+    steps = np.abs(np.diff(products, axis=0)).max(axis=(0, 2), initial=0)
+    rounding = _ROUNDING * np.finfo(gradients.dtype).eps * np.abs(products).max(axis=(0, 2), initial=0)
+    relative = convergence_delta((later,), problem.scores[rows], at_baseline[rows])[1]
+    return (steps <= rounding) & (relative <= _AFFINE_DELTA), error
 
 
 @cache
