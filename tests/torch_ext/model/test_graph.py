@@ -159,8 +159,8 @@ def test_a_small_call_runs_the_model_no_more_than_it_must():
     explain.attribute(model, TABLE[:1], "ig", target=1, n_steps=20)
     SEEN.clear()
     explain.attribute(model, TABLE[:1], "ig", target=1, n_steps=20)
-    # The output, the score at the baseline and the path.
-    assert SEEN == [1, 1, 20]
+    # The example beside another, the output, the score at the baseline and the path.
+    assert SEEN == [2, 1, 1, 20]
     SEEN.clear()
     explain.attribute(model, TABLE, "ig", target=1, n_steps=200)
     assert sum(SEEN) > 600, "many points are worth a survey"
