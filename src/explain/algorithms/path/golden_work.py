@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -336,7 +337,7 @@ def error_of_gaps(nodes: Array, products: Array, sketched: int = 0) -> tuple[Arr
     order = np.argsort(nodes)
     if len(order) == 1:
         return np.full(products.shape[1], np.nan), np.ones(products.shape[1])
-    gaps = Gaps.between(nodes[order])
+    gaps, both = _gaps_between(tuple(nodes[order].tolist()))
     jumps = np.diff(products[order], axis=0).swapaxes(0, 1)
     # All that follows comes from the products of the jumps with each other.
     pairs = products_of_pairs(jumps)
@@ -354,27 +355,35 @@ def error_of_gaps(nodes: Array, products: Array, sketched: int = 0) -> tuple[Arr
     spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0) + own)
     share = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
     unsure = np.sqrt(1 + _NORMAL_95 * share)
-    rough = ((gaps.rough @ pairs) * gaps.rough).sum(axis=(1, 2))
-    bent = (pairs @ gaps.bent) @ gaps.bent
+    rough = np.einsum("gh,ngh->n", both, pairs)
+    bent = np.einsum("gh,ngh->n", np.outer(gaps.bent, gaps.bent), pairs)
     # What is left of a jump differs from gap to gap.
-    kept = squares @ ((gaps.rough**2).sum(axis=0) / gaps.factors**2)
+    kept = np.einsum("ng,g->n", squares, (gaps.rough**2).sum(axis=0) / gaps.factors**2)
     kept = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
     # Rounding may make a square of nearly nothing negative.
     rough, bent = np.maximum(rough, 0), np.maximum(bent, 0)
     return np.maximum(np.sqrt(rough / kept), np.sqrt(bent) / unsure), unsure
 
 
+@lru_cache(maxsize=256)
+def _gaps_between(nodes: tuple[float, ...]) -> tuple[Gaps, Array]:
+    """Give what gaps say, and the products of the columns of `Gaps.rough`: alike for all groups of examples."""
+    gaps = Gaps.between(np.array(nodes))
+    return gaps, gaps.rough.T @ gaps.rough
+
+
 def products_of_pairs(vectors: Array) -> Array:
     """Give the products of each example's vectors with each other, (N, K, values) to (N, K, K).
 
-    In pieces so small that BLAS takes no threads for them; see `weighted_sum`.
+    In pieces so small that BLAS takes no threads for them; see `weighted_sum`. The second factor is a copy: a product
+    with itself is another routine, which takes threads earlier.
     """
     count, number, values = vectors.shape
     pairs = np.zeros((count, number, number))
     piece = max(1, _WITHOUT_THREADS // number**2)
     for first in range(0, values, piece):
         some = vectors[..., first : first + piece]
-        pairs += some @ some.swapaxes(1, 2)
+        pairs += some @ some.swapaxes(1, 2).copy()
     return pairs
 
 
