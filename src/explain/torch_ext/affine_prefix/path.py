@@ -97,9 +97,9 @@ class Sums(path_sums.DeviceSums):
         products = np.zeros((len(alphas), len(self), self.n_directions))
         beside = self._examples.without_inputs()
 
-        # Most gradients are a part of one sum only.
+        # Of several sums, most gradients are a part of one only.
         parts = [[(one, float(column[one])) for one in np.flatnonzero(column)] for column in weights.T]
-        matrix = shares if sum(map(len, parts)) > len(parts) else None
+        matrix = shares if len(weights) == 1 or sum(map(len, parts)) > len(parts) else None
 
         def compute(rows: slice, steps: slice) -> tuple[list[Tensor], Tensor]:
             gradients = self._gradients(rows, nodes[steps], _repeated(beside, rows, steps))
@@ -122,12 +122,12 @@ class Sums(path_sums.DeviceSums):
 
     def _seen(self, gradients: Sequence[Tensor], rows: slice) -> Tensor:
         """Give the products of gradients, shape (n, k, values), with the directions, shape (n, k, R)."""
-        if self._order is not None:
-            (gradient,), directions = gradients, self._directions[rows]
-            return gradient.to(directions.dtype) @ directions.transpose(1, 2)
         found = gradients[0].new_zeros((*gradients[0].shape[:2], self.n_directions))
         if not self.n_directions:
             return found
+        if self._order is not None:
+            (gradient,), directions = gradients, self._directions[rows]
+            return gradient.to(directions.dtype) @ directions.transpose(1, 2)
         for gradient, (_, difference), signs in zip(
             gradients, self._outside, self._signs_at_input, strict=True
         ):
