@@ -37,6 +37,8 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         """Take the paths and the directions to the device, as they are."""
         opened = self._opened
         self._paths = opened.tensors(self._starts), opened.points(self._examples)
+        # Where the examples that are left are in what follows, which is as large as the points of a chunk.
+        self._places = np.arange(len(self))
         # One row of signs for all examples.
         self._directions = tuple(
             tf.constant(one.reshape(self.n_directions, math.prod(one.shape[1:]))) for one in self._signs
@@ -59,7 +61,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         first, last, middle, moved = tf.split(at_cut, [count, count, count, -1])
         if not _is_straight(middle, first + _MIDDLE * (last - first)):
             return False
-        self._paths = (first,), (last,)
+        self._paths, self._places = ((first,), (last,)), np.arange(len(self))
         # An affine map takes a direction as it takes the difference of two points.
         moved = tf.reshape(moved, [count, self.n_directions, *first.shape[1:]])
         self._directions = (_flat(moved - tf.expand_dims(first, 1)),)
@@ -68,27 +70,36 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
     def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
         """Add the weighted gradients, where the paths are."""
         starts, ends = self._paths
-        sums = self.begun(len(weights), becomes, tuple(one.numpy() for one in starts))
+        sums = self.begun(len(weights), becomes, tuple(one.numpy()[self._places] for one in starts))
         products = np.zeros((len(alphas), len(self), self.n_directions))
         block, static = (_path_block, ()) if self._cut is None else (_path_block_beyond, (self._cut,))
 
-        def compute(rows: slice, steps: slice) -> tuple[Sequence[Any], Any]:
-            part = self._examples.rows(rows)
+        def compute(rows: slice, steps: slice) -> tuple[Array, Sequence[Any], Any]:
+            part, places = self._examples.rows(rows), self._places[rows]
             inputs = () if self._cut is None else self._opened.points(part)
+            # Most sums get nothing from a block, and would be copied to the host all the same.
+            asked = np.flatnonzero(weights[:, steps].any(axis=1))
             found: tuple[Sequence[Any], Any] = self._opened.run(
                 block,
                 part,
-                (*(one[rows] for one in starts), *(one[rows] for one in ends), *inputs),
+                (
+                    *(tf.gather(one, places) for one in starts),
+                    *(tf.gather(one, places) for one in ends),
+                    *inputs,
+                ),
                 tf.constant(alphas[steps]),
-                tf.constant(weights[:, steps].reshape(-1)),
-                self._directions if self._cut is None else tuple(one[rows] for one in self._directions),
+                tf.constant(weights[asked, steps].reshape(-1)),
+                self._directions
+                if self._cut is None
+                else tuple(tf.gather(one, places) for one in self._directions),
                 static=static,
             )
-            return found
+            return asked, *found
 
-        for rows, steps, (found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
+        for rows, steps, (asked, found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
             for total, part in zip(sums, found, strict=True):
-                total[rows] += part.numpy()
+                for one, own in zip(asked, part.numpy().swapaxes(0, 1), strict=True):
+                    total[rows, one] += own
             products[steps, rows] = along.numpy().swapaxes(0, 1)
         self._sums = sums
         return products
@@ -104,13 +115,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
     def keep(self, order: Array) -> None:
         """Go on with some of the examples in another order."""
         super().keep(order)
-        starts, ends = self._paths
-        self._paths = (
-            tuple(tf.gather(one, order) for one in starts),
-            tuple(tf.gather(one, order) for one in ends),
-        )
-        if self._cut is not None:
-            self._directions = tuple(tf.gather(one, order) for one in self._directions)
+        self._places = self._places[order]
 
 
 @repeating
