@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import xarray
 from torch import nn
 
 import explain
@@ -189,3 +190,24 @@ def test_few_requests_are_kept():
     for count in range(1, 40):
         explain.attribute(model, X[:1], "saliency", target=3, seed=count)
     assert kept_of(model) == request._MOST
+
+
+class _OwnArray(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize(
+    "contained",
+    [np.ma.array, lambda x: np.ma.array(x, mask=x > 0), lambda x: x.view(_OwnArray), xarray.DataArray],
+    ids=["masked array", "some values masked", "own array", "xarray"],
+)
+def test_a_container_of_another_kind_gives_what_it_gives_a_fresh_model(contained):
+    model = made()
+    for x in (X, -X, 2 * X):
+        answers = []
+        for asked in (model, made()):
+            try:
+                answers.append(explain.attribute(asked, contained(x), "saliency", target=1).values)
+            except ExplainError as error:
+                answers.append(np.array(str(error)))
+        np.testing.assert_array_equal(*answers)

@@ -167,6 +167,9 @@ def kept_request(
     if kept is None or _stated(model) != kept.stated:
         return None
     request, given = kept.request, kept.request.given
+    # Of other containers, such as a masked array, more than values decides.
+    if type(x) is not np.ndarray and not request.extension.is_tensor(x):
+        return None
     host = x if type(x) is np.ndarray else request.extension.to_numpy(x)
     if not np.isfinite(host).all():
         return None
