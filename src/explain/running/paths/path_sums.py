@@ -38,10 +38,6 @@ class PathSums(ABC):
     """
 
     @abstractmethod
-    def __len__(self) -> int:
-        """Give the number of examples."""
-
-    @abstractmethod
     def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
         """Add the weighted gradients at more points of the paths.
 
@@ -339,10 +335,6 @@ class ArrangedSums(PathSums):
 
     def __init__(self, inner: PathSums, arranged: Callable[[Arrays], Arrays]) -> None:
         self._inner, self._arranged = inner, arranged
-
-    def __len__(self) -> int:
-        """Give the number of examples."""
-        return len(self._inner)
 
     def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
         """Add the weighted gradients at more points of the paths."""
