@@ -143,6 +143,7 @@ ONLY_HERE = {
         "model.endings.without_graph",
     ): "A kept trace must not hold the tensors of another; autograd's graph goes with its output.",
     ("torch_ext", "model.memory_format"): "PyTorch may lay pictures out in memory in two orders.",
+    ("tf_ext", "model.runs.first_runs"): "PyTorch optimizes no graph before it runs.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (
         "tf_ext",

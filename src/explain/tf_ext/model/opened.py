@@ -29,6 +29,7 @@ from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.runs.eager_run import EagerRun
+from explain.tf_ext.model.runs.first_runs import FirstRuns, unoptimized
 from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
@@ -141,7 +142,8 @@ class OpenedModel(OpenedKerasModel):
                 run, _ = traced(
                     partial(function, forward, *static), inputs, specifications_of(flat, len(examples))
                 )
-                return run(*flat)
+                with unoptimized():
+                    return run(*flat)
         return self.run(function, examples, *arguments, static=static)
 
     def run_eagerly(
@@ -302,8 +304,10 @@ class OpenedModel(OpenedKerasModel):
                 break
             self.observed["effects"] = ordered = True
         own = forward.traced_run if gives_outputs else None
+        # A random operation would begin anew once it is optimized.
+        is_new = not ordered and self.device_name == "cpu"
         return Trace(
-            run,
+            FirstRuns(run) if is_new else run,
             forward.findings[0] if forward.findings else None,
             ordered and assigns(graph),
             forward.survey if look is None else look(graph, forward),

@@ -1,0 +1,87 @@
+"""The first runs of a trace do without TensorFlow's optimizer, and give the same numbers."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.eager import context as eager_context
+
+import explain
+from explain.tf_ext.model.runs.first_runs import FirstRuns, unoptimized
+
+X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+
+def is_optimized():
+    options = eager_context.context().function_call_options
+    config = config_pb2.ConfigProto.FromString(options.config_proto_serialized)
+    return not config.graph_options.rewrite_options.disable_meta_optimizer
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (5, [False] * 5 + [True] * 3),
+        # Two of a megabyte and a half fit, of more than four none does.
+        (2**16 * 6, [False, False] + [True] * 6),
+        (2**20 + 1, [True] * 8),
+    ],
+)
+def test_a_function_is_optimized_after_its_first_runs_or_for_much_data(rows, expected):
+    function = FirstRuns(lambda *tensors: is_optimized())
+    assert [function(tf.zeros((rows,))) for _ in range(8)] == expected
+    assert is_optimized()
+
+
+def test_functions_are_optimized_again_after_an_error_and_as_the_user_says():
+    with pytest.raises(ZeroDivisionError), unoptimized():
+        assert not is_optimized()
+        raise ZeroDivisionError
+    assert is_optimized()
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"constant_folding": False})
+    try:
+        with unoptimized():
+            assert tf.config.optimizer.get_experimental_options()["constant_folding"] is False
+    finally:
+        tf.config.optimizer.set_experimental_options(
+            {"constant_folding": before.get("constant_folding", True)}
+        )
+
+
+@pytest.mark.parametrize("method", ["saliency", "ig", "guided_backprop"])
+@pytest.mark.filterwarnings("ignore::explain.errors.ExplainWarning")
+def test_every_call_gives_the_map_of_the_first(method):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Rescaling(1 / 3, 0.1), keras.layers.Dense(8, "relu"), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    steps = {"n_steps": 6} if method == "ig" else {}
+    maps = [explain.attribute(model, X, method, target=1, **steps).values for _ in range(8)]
+    for one in maps[1:]:
+        np.testing.assert_allclose(one, maps[0], rtol=1e-6, atol=1e-8)
+    if method == "saliency":
+        points = tf.constant(X)
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            scores = model(points)[:, 1]
+        np.testing.assert_allclose(maps[0], tape.gradient(scores, points), rtol=1e-6)
+
+
+class Noisy(keras.layers.Layer):
+    """Adds numbers of TensorFlow's global seed, which each preparation of a function begins anew."""
+
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x), seed=1)
+
+
+def test_a_random_model_is_random_from_the_first_run_on():
+    tf.random.set_seed(0)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), Noisy(), keras.layers.Dense(4, "tanh")])
+    with pytest.warns(explain.errors.NonDeterministicWarning):
+        maps = [explain.attribute(model, X, "saliency", target=1).values for _ in range(9)]
+    drawn = {one.tobytes() for one in maps}
+    assert len(drawn) == len(maps)
