@@ -143,6 +143,11 @@ ONLY_HERE = {
         "model.endings.without_graph",
     ): "A kept trace must not hold the tensors of another; autograd's graph goes with its output.",
     ("torch_ext", "model.memory_format"): "PyTorch may lay pictures out in memory in two orders.",
+    (
+        "tf_ext",
+        "affine_prefix.images",
+    ): "The end of a traced prefix is known by name; PyTorch runs the model up to it.",
+    ("tf_ext", "model.runs.replay"): "Autograd's graph cannot be run on other inputs; a trace can.",
     ("tf_ext", "model.runs.first_runs"): "PyTorch optimizes no graph before it runs.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (

@@ -46,13 +46,18 @@ class ModuleCut:
     layer: weakref.ref[Any]
     where: Literal["activation", "call"]
 
+    @property
+    def recorded(self) -> tuple[Any, ...]:
+        """What the run of the model records the value at the cut by."""
+        return self.layer, self.where, 0
+
     def prefix(
         self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ExplainedFrom]:
         """Run the model until the value at the cut is known; give it, and the rest of the model."""
         run = forward.traced_run
         if run is not None:
-            return _copied_prefix(run, run.values[self.layer, self.where, 0], points, beside)
+            return _copied_prefix(run, run.values[self.recorded], points, beside)
         layer, where = self.layer(), self.where
         own, found = getattr(layer, where), []
 
@@ -70,7 +75,7 @@ class ModuleCut:
         """Give the rest of the model alone; nothing is run."""
         run = forward.traced_run
         if run is not None:
-            return _copied_rest(run, run.values[self.layer, self.where, 0])
+            return _copied_rest(run, run.values[self.recorded])
         return partial(self._explained, forward)
 
     def _explained(
@@ -96,13 +101,18 @@ class ModuleCut:
 class SourceCut:
     """The whole model is affine, up to the logits or to another source of the explained output."""
 
+    @property
+    def recorded(self) -> str:
+        """What the run of the model records the source by."""
+        return _SOURCE
+
     def prefix(
         self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ExplainedFrom]:
         """Run the whole model; give its source, and the transform of a source to the explained output."""
         run = forward.traced_run
         if run is not None:
-            return _copied_prefix(run, run.values[_SOURCE], points, beside)
+            return _copied_prefix(run, run.values[self.recorded], points, beside)
         reading = forward.read(points, beside)
         return reading.source, lambda value, points, beside: reading.transform(value)
 
@@ -110,7 +120,7 @@ class SourceCut:
         """Give the transform of a source alone; a trace drops the run that shows it."""
         run = forward.traced_run
         if run is not None:
-            return _copied_rest(run, run.values[_SOURCE])
+            return _copied_rest(run, run.values[self.recorded])
         return self.prefix(forward, points, beside)[1]
 
 

@@ -14,6 +14,7 @@ from explain.inputs.examples import Array, Arrays, Examples
 from explain.keras.model.tracing import Beside
 from explain.running.paths import path_sums
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
+from explain.tf_ext.affine_prefix.images import images_of, pulled_back
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, repeating
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.scores import gradients_of_scores
@@ -54,7 +55,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         points = tf.concat([start, end, start + _MIDDLE * (end - start), beside], axis=0)
         every = np.arange(count)
         rows = np.concatenate([np.tile(every, 3), every.repeat(self.n_directions)])
-        at_cut = opened.run(_prefix, examples.rows(rows), (points,), static=(self._cut,))
+        at_cut = images_of(opened, self._cut, examples.rows(rows), points)
         # A model may fold the time axis into that of the examples.
         if at_cut.shape[0] != len(rows):
             return False
@@ -110,7 +111,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             return mixed
         (arriving,) = self._opened.tensors(mixed)
         (points,) = self._opened.points(examples)
-        return (self._opened.run(_pulled_back, examples, points, arriving, static=(self._cut,)).numpy(),)
+        return (pulled_back(self._opened, self._cut, examples, points, arriving).numpy(),)
 
     def keep(self, order: Array) -> None:
         """Go on with some of the examples in another order."""
@@ -153,14 +154,6 @@ def _path_block(
         for own, start, end in zip(signs, starts, ends, strict=True)
     )
     return _summed(gradients, starts, count, weights, directions)
-
-
-@repeating
-def _prefix(
-    forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: tuple[Any, ...], beside: Beside
-) -> Any:
-    """Give the value at the cut."""
-    return cut.prefix(forward, points, beside)[0]
 
 
 @repeating
@@ -210,17 +203,6 @@ def _is_straight(true: Any, on_line: Any) -> Any:
     size = tf.reduce_max(tf.abs(true), axis=axes)
     deviation = tf.reduce_max(tf.abs(true - on_line), axis=axes)
     return tf.reduce_all(deviation <= _STRAIGHT[true.dtype] * size)
-
-
-@repeating
-def _pulled_back(
-    forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: Any, arriving: Any, beside: Beside
-) -> Any:
-    """Pull gradients to the value at the cut, one row per point, back to the input."""
-    with forward.tape() as tape:
-        tape.watch(points)
-        entering, _ = cut.prefix(forward, (points,), beside)
-    return tf.convert_to_tensor(tape.gradient(entering, points, output_gradients=arriving))
 
 
 def _along(start: Any, difference: Any, nodes: Any) -> Any:

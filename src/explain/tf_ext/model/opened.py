@@ -326,6 +326,17 @@ class OpenedModel(OpenedKerasModel):
         """Give the run of the model in the trace of its outputs; None without one, as of a model without a trace."""
         return _run_of(self._traces_for(examples), self._run_key(examples, self._beside(examples)))
 
+    def replayed(self, examples: Examples, points: Any, recorded: Hashable) -> Any:
+        """Give a value inside the model, by what was recorded of it, by the operations that were traced, one by one.
+
+        None without such a trace, where a copy of it has other gradients, and of many operations: they take longer one
+        by one than in a trace.
+        """
+        beside = self._beside(examples)
+        run = _run_of(self._traces_for(examples), self._run_key(examples, beside))
+        name = run.values.get(recorded) if run is not None and run.has_gradients else None
+        return None if run is None or name is None else run.replayed((points, beside), name)
+
     def noted_in_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> list[RecordedCall] | None:
         """Give the calls of layers by the run that was traced for outputs; None without one, or if sizes stay open."""
         run = self.traced_run(examples)

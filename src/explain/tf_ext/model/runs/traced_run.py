@@ -20,6 +20,7 @@ from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import names
 from explain.backends.question import Finding
 from explain.inputs.layer_calls import RecordedCall
+from explain.tf_ext.model.runs.replay import Step, replayed, steps_of
 
 # Operations with a state whose copy computes what they compute: loops and functions are looked into.
 _REPEATABLE = names(
@@ -38,6 +39,8 @@ _ELEMENTWISE = names(
 _BY_ROWS = names(
     "Conv2D Conv3D DepthwiseConv2dNative BiasAdd MaxPool AvgPool MaxPool3D AvgPool3D FusedBatchNormV3 MatMul"
 )
+# As many operations take as long one by one as in a trace.
+_MOST_STEPS = 64
 # A model with constants as large as this is not copied.
 _MOST_BYTES = 2**26
 
@@ -78,6 +81,7 @@ class TracedRun:
     values: Mapping[Any, str] = field(default_factory=dict)
     calls: tuple[tuple[str, str], ...] = ()
     has_gradients: bool = True
+    _steps: dict[str, list[Step] | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -167,6 +171,25 @@ class TracedRun:
             else ()
         )
         return [known[name] if name in known else next(made) for name in names_wanted]
+
+    def replayed(self, given: Any, wanted: str) -> Any:
+        """Run the operations again that a tensor needs, one by one; None if they are many, or one calls a function.
+
+        Parameters
+        ----------
+        given : nested tensors
+            The points, and what is beside them. A tape that watches them sees what runs.
+        wanted : str
+            The name of the tensor.
+        """
+        outside = {inner: outer for outer, inner in self.captured}
+        known = outside | dict(zip(self.inputs, tf.nest.flatten(given), strict=True))
+        if wanted not in self._steps:
+            part, _ = self._part([wanted], set(known))
+            count = sum(node.op != "Const" for node in part.node)
+            self._steps[wanted] = steps_of(part) if count <= _MOST_STEPS else None
+        steps = self._steps[wanted]
+        return None if steps is None else replayed(steps, known, wanted)
 
     def keeps_rows(self, name: str, points: int) -> bool:
         """Tell whether every operation from the points, as many inputs, to a tensor keeps its rows in their order."""
