@@ -389,6 +389,11 @@ def test_the_calls_of_layers_are_those_of_a_trace_of_one_example(rows):
         (lambda x: tf.transpose(tf.transpose(x)), False),
         (lambda x: x + tf.reverse(x, [0]), False),
         (lambda x: tf.sort(x, axis=0), False),
+        # The values of each row stay together.
+        (lambda x: tf.reshape(tf.tanh(tf.reshape(x, (-1, 2, 2))), (-1, 4)), True),
+        (lambda x: tf.reshape(tf.reshape(x, (-1, 2)), (-1, 4)), False),
+        (lambda x: tf.reshape(tf.reverse(x, [0]), (-1, 4)), False),
+        (lambda x: tf.reshape(x, (tf.shape(x)[0], 4)), True),
     ],
 )
 def test_rows_are_known_to_keep_their_order_only_where_every_operation_does(between, keeps):

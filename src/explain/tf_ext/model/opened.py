@@ -342,7 +342,7 @@ class OpenedModel(OpenedKerasModel):
         run = self.traced_run(examples)
         # The shapes of one run of these examples may not fit what a trace for any number of rows computes.
         with suppress(ValueError):
-            found = None if run is None else run.noted(inputs)
+            found = None if run is None else run.noted(*inputs)
             if run is not None and found is not None:
                 self.observed["ending"] = run.ending
                 return found

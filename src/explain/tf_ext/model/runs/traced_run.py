@@ -5,6 +5,7 @@ Keras calls the code of every layer again in each trace, which takes ten times a
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -127,11 +128,24 @@ class TracedRun:
             not any(node.op in _CALLS or _OWN_GRADIENT in node.attr for node in _nodes(definition)),
         )
 
-    def noted(self, given: Any) -> list[RecordedCall] | None:
+    def noted(self, points: tuple[Any, ...], beside: Any) -> list[RecordedCall] | None:
         """Give the name of every layer and the shape of its output for given tensors; None if a number of rows is open.
 
-        Nothing runs: TensorFlow computes the shapes of copied operations.
+        Nothing runs: outputs have a row for each point, or TensorFlow computes the shapes of copied operations.
         """
+        nodes, ranks = {node.name: node for node in self.definition.node}, self._ranks(len(points))
+
+        def rows_kept(name: str) -> tuple[int, ...]:
+            operation, _, place = name.partition(":")
+            sizes = _sizes(nodes[operation], int(place)) if ranks.get(operation) else ()
+            return (points[0].shape[0], *sizes[1:]) if sizes and -1 not in sizes[1:] else ()
+
+        known = [(name, rows_kept(output) if output else ()) for name, output in self.calls]
+        if all(shape for (_, output), (_, shape) in zip(self.calls, known, strict=True) if output):
+            return known
+        return self._noted_in_copy((points, beside))
+
+    def _noted_in_copy(self, given: Any) -> list[RecordedCall] | None:
         graph = FuncGraph("noted")
         with graph.as_default():
             flat = [tf.compat.v1.placeholder(one.dtype, one.shape) for one in tf.nest.flatten(given)]
@@ -193,6 +207,10 @@ class TracedRun:
 
     def keeps_rows(self, name: str, points: int) -> bool:
         """Tell whether every operation from the points, as many inputs, to a tensor keeps its rows in their order."""
+        return bool(self._ranks(points).get(name.partition(":")[0]))
+
+    def _ranks(self, points: int) -> dict[str, int]:
+        """Give the ranks of the operations that depend on the points; 0 where rows may be in another order."""
         nodes = {node.name: node for node in self.definition.node}
         sources = {one.partition(":")[0] for one in self.inputs[:points]}
         ranks = {one: len(nodes[one].attr["shape"].shape.dim) for one in sources}
@@ -202,13 +220,13 @@ class TracedRun:
             moving = [place for place, one in enumerate(operands) if one in ranks]
             if not moving:
                 continue
-            shape = node.attr["_output_shapes"].list.shape
-            rank = len(shape[0].dim) if shape and not shape[0].unknown_rank else 0
-            # 0 stands for rows that may be in another order.
-            if any(ranks[operands[place]] != rank for place in moving) or not _keeps_rows(node, moving):
-                rank = 0
-            ranks[node.name] = rank
-        return bool(ranks.get(name.partition(":")[0]))
+            rank = len(_sizes(node))
+            if _keeps_size(node, nodes):
+                kept = moving[0] == 0 and ranks[operands[0]] > 0
+            else:
+                kept = all(ranks[operands[place]] == rank for place in moving) and _keeps_rows(node, moving)
+            ranks[node.name] = rank if kept else 0
+        return ranks
 
     def _part(self, wanted: Sequence[str], given: set[str]) -> tuple[Any, set[str]]:
         """Give the operations that tensors need beyond given ones, and the given ones that are needed."""
@@ -248,6 +266,22 @@ def values_by_place(calls: Sequence[tuple[Any, str, Any]]) -> dict[Any, Any]:
         counts[layer, part] = number + 1
         found[layer, part, number] = value
     return found
+
+
+def _sizes(node: Any, place: int = 0) -> tuple[int, ...]:
+    """Give the sizes of a result that the trace knows, -1 for one that it leaves open; none without a rank."""
+    shapes = node.attr["_output_shapes"].list.shape
+    known = len(shapes) > place and not shapes[place].unknown_rank
+    return tuple(one.size for one in shapes[place].dim) if known else ()
+
+
+def _keeps_size(node: Any, nodes: Mapping[str, Any]) -> bool:
+    """Tell whether an operation gives the values of each row of its operand another shape, with one open size."""
+    if node.op != "Reshape":
+        return False
+    operand, _, place = node.input[0].partition(":")
+    before, after = _sizes(nodes[operand], int(place or 0))[1:], _sizes(node)[1:]
+    return bool(before and after) and -1 not in (*before, *after) and math.prod(before) == math.prod(after) > 0
 
 
 def _keeps_rows(node: Any, moving: Sequence[int]) -> bool:
