@@ -33,5 +33,5 @@ def test_the_deepest_is_read_and_brackets_within_strings_do_not_count():
 
 @pytest.mark.parametrize("text", ["", "[", "{'a': 1}", b"\xff\xfe"])
 def test_what_is_no_json_is_a_value_error(text):
-    with pytest.raises(ValueError, match="Expect|codec"):
+    with pytest.raises(ValueError, match=r"Expect|codec"):
         read_json(text)
