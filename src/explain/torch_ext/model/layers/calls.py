@@ -46,11 +46,6 @@ def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     return {name: module for name, module in model.named_modules() if name}
 
 
-def layer_named(model: nn.Module, name: str) -> nn.Module:
-    """Give one of `named_layers` without a walk over all of them, which takes as long as a layer of a small model."""
-    return named_layers(model)[name] if is_keras_model(model) else model.get_submodule(name)
-
-
 def has_channels_last(layer: Any, before: bool) -> bool:
     """Tell whether the output of a module has its channels last, from whether its input has.
 
