@@ -92,9 +92,10 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
 
         for rows, steps, (asked, found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
             for place, part in enumerate(found):
-                for one, own in zip(asked, part.numpy().swapaxes(0, 1), strict=True):
+                # Read where they are, without a copy.
+                for one, own in zip(asked, np.asarray(part).swapaxes(0, 1), strict=True):
                     sums[one][place][rows] += own
-            products[steps, rows] = along.numpy().swapaxes(0, 1)
+            products[steps, rows] = np.asarray(along).swapaxes(0, 1)
         self._sums = sums
         return products
 
@@ -201,6 +202,8 @@ def _at(places: Array, tensors: Sequence[Any]) -> tuple[Any, ...]:
     """Give the rows of tensors at some places, without a copy where they lie one after the other."""
     first, count = int(places[0]), len(places)
     if (np.diff(places) == 1).all():
+        if count == len(tensors[0]):
+            return tuple(tensors)
         return tuple(
             tf.slice(one, [first, *[0] * (len(one.shape) - 1)], [count, *one.shape[1:]]) for one in tensors
         )
