@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, _engine_run_backward
+from torch.autograd.graph import GradientEdge
 
 from explain.backends.operations.endings import ActivationKind
 from explain.backends.outputs.target_function import called_target, not_scalars_error
@@ -33,6 +33,8 @@ ARITHMETIC = Arithmetic(
     log=torch.log,
 )
 """PyTorch's operations on tensors."""
+
+_ENGINE: Any = torch.autograd.Variable._execution_engine
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,8 @@ def gradients_of(
         # What `torch.autograd.grad` calls too, after it has compared the shapes: for that it loads a library of
         # algebra, half a second and 50 MB at the first call, and then takes as long as a layer. The engine compares
         # them itself.
-        found: tuple[Tensor | None, ...] = _engine_run_backward(
-            ends, arriving, retain_graph, False, tuple(leaves), True, accumulate_grad=False
+        found: tuple[Tensor | None, ...] = _ENGINE.run_backward(
+            ends, arriving, retain_graph, False, tuple(leaves), allow_unreachable=True, accumulate_grad=False
         )
         return found
     except Exception as cause:  # The derivative of a user's own operation may raise anything.
