@@ -238,7 +238,8 @@ def attribute(
     with shown(progress, request.method.name), posed(request) as problem:
         found = run(problem)
     result, notes = wrap_up(problem, found)
-    warn_at_callers_line((examples_shortened(note), category) for note, category in notes)
+    if notes:
+        warn_at_callers_line((examples_shortened(note), category) for note, category in notes)
     return result
 
 

@@ -148,7 +148,7 @@ class ForwardPass(ABC):
             for context in contexts:
                 stack.enter_context(context)
             left = [] if self.exit is None else stack.enter_context(self.exit.kept())
-            stack.enter_context(self._recording())
+            self._recorded = stack.enter_context(self._recording())
             if self.inspection.stepwise:
                 return self._reading_of_last_step(moved[0], mask, keywords)
             if question.wiring is None:
@@ -176,9 +176,9 @@ class ForwardPass(ABC):
             return replace(reading, transform=lambda source: self._checked(transform(source), following))
         return reading
 
-    def _recording(self) -> AbstractContextManager[Any]:
-        """Enter what all calls of the model in this pass need: of a model that takes one step, there are many."""
-        return _NOTHING
+    def _recording(self) -> AbstractContextManager[list[RecordedActivation]]:
+        """Record the calls of activation layers, of all calls in this pass: of a model that takes one step, of many."""
+        return nullcontext([])
 
     def _checked(self, outputs: Any, following: Any) -> Any:
         """Give the scores of the tokens that follow; refuse outputs that are not of these tokens."""

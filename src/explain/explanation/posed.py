@@ -36,6 +36,7 @@ from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.naming.class_names import has_names, numbered
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.inputs.text.batch import Texts
+from explain.records import changed
 from explain.running.execution import Executor, executor_for
 from explain.running.layer_view import at_layer, named_call, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
@@ -254,7 +255,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
             problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False, stated=stated))
     elif method.layer == "map" and isinstance(view, OneInput):
         stated = request.layer_layout
-        problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True, stated=stated))
+        problem = changed(problem, call=resolve_layer(problem, request.layer, mapped=True, stated=stated))
     return Posed(
         request=request,
         view=view,

@@ -185,14 +185,16 @@ def kept_request(
 
 def keep(request: Request, backend: Backend) -> None:
     """Keep a request for the next call that is alike, if nothing but the structure of the model decided on it."""
+    if request.key is None or request.kept is not None:
+        return
     given, stated = request.given, _stated(request.model)
     is_one = (
         given.structure is None and given.whole is None and given.alone is not None and given.alone.is_moved
     )
-    if request.key is None or not is_one or request.texts is not None or given.spellings:
+    if not is_one or request.texts is not None or given.spellings:
         return
     is_seen = isinstance(backend, Layered) and backend.sees_every_change and backend.model is request.model
-    if not is_seen or not _PLAIN.issuperset(map(type, stated)) or request.kept is not None:
+    if not is_seen or not _PLAIN.issuperset(map(type, stated)):
         return
     assert isinstance(backend, Layered)
     assert given.alone is not None

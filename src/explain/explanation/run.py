@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from explain.algorithms.method import Method
 from explain.backends.found import Found
 from explain.errors import GradientError, ModelCallError
 from explain.explanation.each_input import Explained, each_input, each_layer
@@ -30,28 +26,22 @@ def run(posed: Posed) -> tuple[Explained, ...]:
                 raise
             raise GradientError(reason) from cause
 
-    with _at_points_of(request.method):
+    try:
         if posed.own_layers:
             return tuple(each_layer(request, posed.own_layers, solve))
         if isinstance(view, SeveralInputs) and not posed.is_of_layer:
             return tuple(each_input(request, view, posed.problem, solve))
         found = solve(posed.problem)
-    return (Explained(request.given.as_one, posed.problem, found, found.warnings, view.tokens),)
-
-
-@contextmanager
-def _at_points_of(method: Method) -> Iterator[None]:
-    """Say of an error that the model raises here that it took x itself: the problem was posed there."""
-    try:
-        yield
     except ModelCallError as error:
-        cause = error.__cause__
+        # The model takes x itself: the problem was posed there.
+        cause, name = error.__cause__, request.method.name
         # What a function asks over a network or of a file may fail at any point.
         if cause is None or isinstance(cause, OSError):
             raise
         raise ModelCallError(
-            f"The model takes x, but raised {type(cause).__name__} at a point that {method.name} makes from it: "
+            f"The model takes x, but raised {type(cause).__name__} at a point that {name} makes from it: "
             f"{str(cause).rstrip().removesuffix('.')}. If x has token ids or class numbers, which cannot change "
             "gradually, give them as whole numbers, as an input of their own, or take a method whose points have only "
             "values of x and of the baseline, such as feature_ablation."
         ) from cause
+    return (Explained(request.given.as_one, posed.problem, found, found.warnings, view.tokens),)

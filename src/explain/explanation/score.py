@@ -129,7 +129,8 @@ def _independence(
     noise: float,
 ) -> Independence | None:
     """Ask whether the examples depend on each other; None if each of them is run alone."""
-    if request.batch_size == 1:
+    is_alone = len(examples) == 1 and backend.fixed_batch_size is None and not request.method.forms_points
+    if is_alone or request.batch_size == 1:
         return None
     question = request.question
     named = (*question.forward_kwargs, *request.companions)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from explain.errors import GoldenError
 from explain.files.atomic_write import replace_file
+from explain.files.json_text import read_json
 from explain.goldens.fingerprints import fingerprint
 from explain.inputs.layout import Layout
 from explain.results.attribution import Attribution
@@ -97,7 +98,7 @@ def read_golden(path: Path) -> Golden:
                 f"{path} declares a size of {size} bytes, more than any golden explanation has. {remedy}"
             )
         with np.load(path, allow_pickle=False) as arrays:
-            header, values = json.loads(str(arrays["header"])), arrays["values"]
+            header, values = read_json(str(arrays["header"])), arrays["values"]
         if header["format"] != FORMAT:
             raise ValueError(f"it is a {header['format']!r}")
         if header["format_version"] > FORMAT_VERSION:

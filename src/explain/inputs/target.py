@@ -90,9 +90,9 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
         return Target(function=target), (name,) * count
     if target is None:
         return _default_target(outputs)
-    if _is_int(target) and len(shape) == 1 and 0 <= target < shape[0]:
-        return Target(indices=np.full((count, 1), target, np.int64)), (int(target),) * count
     rows = _rows_of(target, count)
+    if len(shape) == 1 and all(len(row) == 1 and 0 <= row[0] < shape[0] for row in rows):
+        return Target(indices=np.array(rows, np.int64).reshape(count, 1)), tuple(row[0] for row in rows)
     if shape == () and any(row not in ((), (0,)) for row in rows):
         raise TargetError(
             f"{name}={brief(target)}, but the model has a single output per example (outputs have shape "

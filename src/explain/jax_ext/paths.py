@@ -32,7 +32,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
     def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
         """Add the weighted gradients at points of the input."""
         starts = self._starts
-        sums = self.begun(len(weights), becomes, starts)
+        sums = self.begun(len(weights), becomes, [start.shape[1:] for start in starts])
         products = np.zeros((len(alphas), len(self), self.n_directions))
 
         def compute(rows: slice, steps: slice) -> tuple[list[Array], Array]:
@@ -63,8 +63,9 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             return [to_host(one)[: len(part)] for one in found], to_host(along)[: len(part), :count]
 
         for rows, steps, (found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
-            for total, part in zip(sums, found, strict=True):
-                total[rows] += part
+            for place, part in enumerate(found):
+                for one, total in enumerate(sums):
+                    total[place][rows] += part[:, one]
             products[steps, rows] = along.swapaxes(0, 1)
         self._sums = sums
         return products

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.backends.embeddings.readers import is_embedding
+from explain.files.json_text import read_json
 
 
 def is_keras_model(model: object) -> bool:
@@ -59,7 +59,7 @@ def configured_backend() -> str:
     home = os.environ.get("KERAS_HOME")
     settings = (Path(home) if home else Path.home() / ".keras") / "keras.json"
     with suppress(OSError, ValueError):
-        stated = json.loads(settings.read_text(encoding="utf-8")).get("backend")
+        stated = read_json(settings.read_text(encoding="utf-8")).get("backend")
         if isinstance(stated, str):
             return stated
     return "tensorflow"

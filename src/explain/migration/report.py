@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from explain.errors import MigrationError
 from explain.files.atomic_write import replace_file
+from explain.files.json_text import read_json
 from explain.inputs.display import shortened
 from explain.public_calls.callers_line import at_callers_line
 from explain.results.shown import Shown
@@ -216,7 +217,7 @@ def load_report(path: str | Path) -> MigrationReport:
         If the file is not such a report.
     """
     try:
-        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+        plain = read_json(Path(path).read_text(encoding="utf-8"))
         if plain.pop("format") != FILE_FORMAT:
             raise ValueError("it has another format")
         first = plain.pop("first_divergence")
@@ -229,8 +230,7 @@ def load_report(path: str | Path) -> MigrationReport:
             notes=tuple(plain.pop("notes")),
             **plain,
         )
-    # A malicious file may be nested deeper than the recursion limit.
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
+    except (ValueError, KeyError, TypeError, AttributeError) as cause:
         raise MigrationError(
             f"{path} is no migration report that can be read ({cause}): write one with MigrationReport.save."
         ) from cause

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from explain.errors import InputError, OptionError
+from explain.files.json_text import read_json
 from explain.preprocessing.geometry import INTERPOLATIONS, Resize, Size
 from explain.preprocessing.settings import Preprocessing
 
@@ -278,10 +278,10 @@ def _json(file: Path) -> Mapping[str, Any]:
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise ValueError("it is too large")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it is no mapping")
-    except (ValueError, RecursionError) as cause:
+    except ValueError as cause:
         raise InputError(
             f"{file} beside the model is no file of settings ({cause}). Say them yourself: preprocessing='imagenet' or "
             "size=, divide_by=, mean=, std=."

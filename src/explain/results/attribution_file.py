@@ -15,6 +15,7 @@ import psutil
 
 from explain.errors import AttributionFileError, ExplainError, InputError, MissingFileError
 from explain.files.atomic_write import replace_file
+from explain.files.json_text import read_json
 from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
 from explain.inputs.text.tokens import Text
@@ -228,7 +229,7 @@ def _fields_in(content: bytes, name: str) -> dict[str, Any]:
         raise AttributionFileError(
             f"{name} is not a saved attribution: it lacks the header that Attribution.save writes. {_REMEDY}"
         )
-    header = json.loads(str(arrays.pop("header")))
+    header = read_json(str(arrays.pop("header")))
     if header.pop("format") != FORMAT:
         raise KeyError("format")
     version = header.pop("format_version")

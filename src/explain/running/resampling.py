@@ -31,7 +31,7 @@ def resampled(values: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array
     for axis, size in zip(axes, sizes, strict=True):
         if values.shape[axis] != size:
             weights = _weights(values.shape[axis], size).astype(values.dtype, copy=False)
-            values = np.moveaxis(np.tensordot(values, weights, axes=(axis, 1)), -1, axis)
+            values = (values.swapaxes(axis, -1) @ weights.T).swapaxes(axis, -1)
     return values
 
 

@@ -81,12 +81,10 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         call = ahead if isinstance(ahead, LayerCall) and not isinstance(ahead, StepCalls) else None
         tape = tape_for(ahead) if isinstance(ahead, str) else None
         before = self.n_runs
-        met: list[Tensor] = []
-        with ExitStack() as stack:
-            if call is not None:
-                met = stack.enter_context(self.place_of(call).on_the_way())
-            if tape is not None:
-                stack.enter_context(recording(tape, self))
+        on_the_way: AbstractContextManager[list[Tensor]] = nullcontext([])
+        if call is not None:
+            on_the_way = self.place_of(call).on_the_way()
+        with on_the_way as met, _NOTHING if tape is None else recording(tape, self):
             reading = self.read(points, padded)
             # It may be computed only now.
             explained = reading.explained

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from explain.errors import ModelFileError
+from explain.files.json_text import read_json
 
 _RECORDS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/\w+|\.format_version|\.storage_alignment|"
@@ -114,11 +114,11 @@ def _suspicious(path: Path) -> Iterator[str]:
     yield from (f"a record {name!r}" for name in records if not _RECORDS.fullmatch(name))
     for name in records:
         if name.endswith("_config.json"):
-            yield from _of_payload(json.loads(reader.get_record(name)))
+            yield from _of_payload(read_json(reader.get_record(name)))
         elif name.endswith(".pt"):
             yield from _of_pickle(name, reader.get_record(name))
         elif name.endswith("model.json"):
-            yield from _of_program(json.loads(reader.get_record(name)))
+            yield from _of_program(read_json(reader.get_record(name)))
 
 
 def _of_payload(config: Any) -> Iterator[str]:
@@ -165,7 +165,7 @@ def _of_text(key: str, text: str) -> Iterator[str]:
         if not is_arithmetic(text):
             yield f"the size {text[:80]!r}"
     elif key in ("in_spec", "out_spec"):
-        yield from _of_structure(json.loads(text))
+        yield from _of_structure(read_json(text))
     elif not (_WORD if key in _IDENTIFIERS else _NAME).fullmatch(text) and not (
         key == "key" and is_arithmetic(text)
     ):
@@ -183,7 +183,7 @@ def _of_structure(value: Any) -> Iterator[str]:
             yield from _of_structure(one)
     elif isinstance(value, str):
         if value[:1] in ("[", "{", '"'):
-            yield from _of_structure(json.loads(value))
+            yield from _of_structure(read_json(value))
         elif not _WORD.fullmatch(value) or "__" in value:
             yield f"the structure {value[:80]!r}"
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from explain.errors import DataError
 from explain.files.atomic_write import replace_file
+from explain.files.json_text import read_json
 from explain.zoo.layers import Framework, Shapes, convert, shapes
 from explain.zoo.seed_models import SeedModel
 
@@ -77,8 +78,8 @@ def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
         If the file has no such metadata.
     """
     try:
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        metadata: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
+        header = read_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata: dict[str, Any] = read_json(header["__metadata__"][_METADATA_KEY])
     except (ValueError, KeyError, TypeError) as cause:
         raise DataError(
             f"{origin} does not say how its weights were trained ({cause!r}). {_REMEDY}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from explain.algorithms.class_activation_map.layer_maps import (
@@ -16,6 +14,7 @@ from explain.algorithms.method import Method
 from explain.backends.found import Found
 from explain.errors import CancellationWarning
 from explain.inputs.examples import Array
+from explain.records import changed
 from explain.running.maps.mean_gradient import ROUNDINGS, mean_is_rounding
 from explain.running.problem import Problem
 
@@ -33,7 +32,7 @@ def grad_cam(problem: Problem) -> Found:
     limit = ROUNDINGS * np.finfo(problem.backend.dtype).eps * np.abs(terms).sum(axis=-1)
     rounding = (np.abs(maps) <= limit).reshape(len(maps), -1).all(axis=1)
     rounding |= mean_is_rounding(gradients, problem.backend.dtype).all(axis=-1)
-    return replace(found, warnings=(*found.warnings, *_rounding_warnings(problem, maps, rounding)))
+    return changed(found, warnings=(*found.warnings, *_rounding_warnings(problem, maps, rounding)))
 
 
 def _rounding_warnings(problem: Problem, maps: Array, rounding: Array) -> Warnings:

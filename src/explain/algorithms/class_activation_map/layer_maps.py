@@ -71,7 +71,7 @@ def found_over_input(problem: Problem, maps: Array, gradients: Array | None = No
     positive = np.maximum(maps, 0)
     warnings = () if gradients is None else zero_gradient_warnings((gradients,))
     dark = ~positive.reshape(len(positive), -1).any(axis=1)
-    if gradients is not None:
+    if gradients is not None and dark.any():
         # A gradient of zero has its own, more specific warning.
         dark &= gradients.reshape(len(gradients), -1).any(axis=1)
     empty = np.flatnonzero(dark)

@@ -17,9 +17,8 @@ from explain.running.problem import Problem
 
 RULE = "golden"
 
-# The level at which an example will be done is foretold: no further than a few times the nodes that foretell it, and
-# taken a little low, since the next one is near. The error of a sum has a sign and falls by chance: it foretells less.
-_LEAP, _LOW, _LEAP_OF_SUM = 3.3, 1.0, 1.2
+# The level at which an example will be done is foretold, no further than so many times the nodes that foretell it.
+_LEAP = 4.5
 
 # The gradients of an input of at most so many values are kept one by one: they need little memory, and each jump is
 # seen. Of a larger input sums are kept, which can be taken where the affine prefix of the model ends.
@@ -60,10 +59,8 @@ def refine_golden(problem: Problem, at_baseline: Array) -> Integral:
                 into = work.rows[done]
                 steps[into], error[into] = judged.steps[~left], judged.bound[~left]
                 work.finish(done, steps[into])
-            above = np.fmax(
-                judged.likely / tolerance, np.fmin(judged.delta / WORST_RELATIVE_DELTA, _LEAP_OF_SUM)
-            )
-            goals[here] = np.where(left, _foretold(numbers, work.place, above), -1)
+            # The error of a sum has a sign and is small by chance: it foretells nothing, so the next level is tried.
+            goals[here] = np.where(left, _foretold(numbers, work.place, judged.likely / tolerance), -1)
             if problem.in_rows:
                 goals[:] = goals.min()
             if (goals < 0).any() and (goals >= 0).any():
@@ -145,6 +142,6 @@ def _compact(left: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 
 def _foretold(numbers: Array, place: int, above: Array) -> npt.NDArray[np.intp]:
     """Foretell at which level an example will be done whose error is so many times the tolerance."""
-    wanted = numbers[place] * np.fmin(_LOW * above, _LEAP)
-    found: npt.NDArray[np.intp] = np.maximum(np.searchsorted(numbers, wanted, side="right") - 1, place + 1)
+    wanted = numbers[place] * np.fmin(above, _LEAP)
+    found: npt.NDArray[np.intp] = np.clip(np.searchsorted(numbers, wanted), place + 1, len(numbers) - 1)
     return found

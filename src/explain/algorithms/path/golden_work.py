@@ -26,7 +26,7 @@ _ALLOWANCE, _NORMAL_95 = 1.1, 1.645
 
 # The number of random directions, and the seed that they are drawn with. The relative error of a squared size is
 # √(2 / directions), and less for the sum of the squares of many jumps.
-DIRECTIONS, _SEED = 15, 0
+DIRECTIONS, _SEED = 7, 0
 
 LIKELY = 48
 """The number of gradients of an example to reckon with."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from explain.errors import InputError
+from explain.files.json_text import read_json
 
 _FORMS = (
     "one name a line in the order of the model's outputs, or JSON: a list of names, or names by index "
@@ -62,10 +62,10 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def _from_json(path: Path, text: str) -> tuple[str, ...]:
     wrong = InputError(f"--classes {path} does not hold names of classes: give {_FORMS}.")
     try:
-        content = json.loads(text)
+        content = read_json(text)
         if isinstance(content, dict):
             content = {int(index): name for index, name in content.items()}
-    except (ValueError, RecursionError) as cause:
+    except ValueError as cause:
         raise wrong from cause
     if isinstance(content, dict):
         if sorted(content) != list(range(len(content))):

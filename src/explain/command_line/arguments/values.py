@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explain.errors import OptionError
+from explain.files.json_text import read_json
 
 _WHOLE = re.compile(r"-?\d+")
 
@@ -63,7 +63,7 @@ def options_of(given: Sequence[str]) -> Mapping[str, Any]:
         if not equals:
             raise OptionError(f"--option {one} is not NAME=VALUE, for example --option n_steps=20.")
         try:
-            options[name] = json.loads(text)
+            options[name] = read_json(text)
         except ValueError:
             options[name] = text
     return options

@@ -28,6 +28,6 @@ def mean_is_rounding(gradients: Array, dtype: np.dtype[Any]) -> Array:
         Shape (N, C).
     """
     places = tuple(range(1, gradients.ndim - 1))
-    wide = gradients.astype(np.float64)
+    wide = gradients.astype(np.float64, copy=False)
     limit = ROUNDINGS * np.finfo(dtype).eps * np.abs(wide).mean(axis=places)
     return np.asarray(np.abs(wide.mean(axis=places)) <= limit)

@@ -148,27 +148,47 @@ class OfExamples(PathSums):
 
 
 class OnHost(OfExamples):
-    """Sums in host memory, one array per input of shape (N, M, ...)."""
+    """Sums in host memory, each with one array per input of shape (N, ...)."""
 
-    _sums: Arrays = ()
+    _sums: Sequence[Arrays] = ()
 
-    def begun(self, n_sums: int, becomes: npt.NDArray[np.intp] | None, like: Arrays) -> Arrays:
-        """Give the sums as they are before gradients are added: of zeros, or of the sums so far."""
-        sums = tuple(np.zeros((len(one), n_sums, *one.shape[1:]), one.dtype) for one in like)
-        if becomes is not None:
-            for total, part in zip(sums, self._sums, strict=True):
-                for before, after in enumerate(becomes.tolist()):
-                    total[:, after] += part[:, before]
-        return sums
+    def begun(
+        self, n_sums: int, becomes: npt.NDArray[np.intp] | None, shapes: Sequence[tuple[int, ...]]
+    ) -> list[Arrays]:
+        """Give the sums as they are before gradients are added: of zeros, or of the sums so far, which they replace.
+
+        Parameters
+        ----------
+        n_sums : int
+            Their number, M.
+        becomes : numpy.ndarray of int, optional
+            See `add`.
+        shapes : sequence of tuple of int
+            The shape of a gradient of one example, for each input.
+        """
+        dtype = self._starts[0].dtype
+        sums: list[Arrays | None] = [None] * n_sums
+        for before, after in zip(self._sums, [] if becomes is None else becomes.tolist(), strict=False):
+            there = sums[after]
+            if there is None:
+                sums[after] = before
+                continue
+            for total, part in zip(there, before, strict=True):
+                total += part
+        return [
+            tuple(np.zeros((len(self), *shape), dtype) for shape in shapes) if there is None else there
+            for there in sums
+        ]
 
     def mixed(self, shares: Array, which: Array) -> Arrays:
         """Combine the sums of some examples, shape (S, N', ...)."""
-        found = tuple(np.zeros((len(shares), len(which), *one.shape[2:]), one.dtype) for one in self._sums)
-        for total, one in zip(found, self._sums, strict=True):
-            for combination, of_sums in zip(total, shares.tolist(), strict=True):
-                for number, share in enumerate(of_sums):
+        found = tuple(np.zeros((len(shares), len(which), *one.shape[1:]), one.dtype) for one in self._sums[0])
+        for one, of_combinations in zip(self._sums, shares.T.tolist(), strict=True):
+            for total, part in zip(found, one, strict=True):
+                asked = part[which]
+                for combination, share in zip(total, of_combinations, strict=True):
                     if share:
-                        combination += share * one[which, number]
+                        combination += share * asked
         return found
 
     @staticmethod
@@ -183,7 +203,7 @@ class OnHost(OfExamples):
     def keep(self, order: Array) -> None:
         """Go on with some of the examples in another order."""
         super().keep(order)
-        self._sums = tuple(one[order] for one in self._sums)
+        self._sums = [tuple(part[order] for part in one) for one in self._sums]
 
 
 class ExpandedSums(OnHost):
@@ -215,18 +235,19 @@ class ExpandedSums(OnHost):
     def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
         """Add the weighted gradients at more points of the paths."""
         ends, starts = self._examples.inputs, self._starts
-        sums = self.begun(len(weights), becomes, ends)
+        sums = self.begun(len(weights), becomes, [end.shape[1:] for end in ends])
         products = np.zeros((len(alphas), len(self), self.n_directions))
         path = StraightPath(
             starts, tuple(end - start for end, start in zip(ends, starts, strict=True)), alphas
         )
         blocks = gradient_blocks(self._backend, self._examples, path, self._executor, in_rows=self._in_rows)
         for rows, points, gradients in blocks:
-            for place, (total, gradient) in enumerate(zip(sums, gradients, strict=True)):
+            for place, gradient in enumerate(gradients):
                 flat = gradient.reshape(*gradient.shape[:2], -1)
                 # Not as a product of matrices: see `explain.algorithms.path.integral.weighted_sum`.
-                found = np.einsum("mk,nkd->nmd", weights[:, points], flat)
-                total[rows] += found.reshape(total[rows].shape)
+                found = np.einsum("mk,nkd->mnd", weights[:, points], flat)
+                for total, part in zip(sums, found, strict=True):
+                    total[place][rows] += part.reshape(total[place][rows].shape)
                 moved = path.differences[place][rows].reshape(len(flat), 1, -1)
                 signs = self._signs[place].reshape(self.n_directions, flat.shape[-1])
                 products[points, rows] += np.einsum("nkd,rd->knr", flat * moved, signs)

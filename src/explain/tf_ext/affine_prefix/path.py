@@ -71,7 +71,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
     def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
         """Add the weighted gradients, where the paths are."""
         starts, ends = self._paths
-        sums = self.begun(len(weights), becomes, tuple(one.numpy()[self._places] for one in starts))
+        sums = self.begun(len(weights), becomes, [tuple(one.shape[1:]) for one in starts])
         products = np.zeros((len(alphas), len(self), self.n_directions))
         block, static = (_path_block, ()) if self._cut is None else (_path_block_beyond, (self._cut,))
 
@@ -83,25 +83,20 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             found: tuple[Sequence[Any], Any] = self._opened.run(
                 block,
                 part,
-                (
-                    *(tf.gather(one, places) for one in starts),
-                    *(tf.gather(one, places) for one in ends),
-                    *inputs,
-                ),
+                (*_at(places, starts), *_at(places, ends), *inputs),
                 tf.constant(alphas[steps]),
                 tf.constant(weights[asked, steps].reshape(-1)),
-                self._directions
-                if self._cut is None
-                else tuple(tf.gather(one, places) for one in self._directions),
+                self._directions if self._cut is None else _at(places, self._directions),
                 static=static,
             )
             return asked, *found
 
         for rows, steps, (asked, found, along) in self._executor.over_blocks(len(self), len(alphas), compute):
-            for total, part in zip(sums, found, strict=True):
-                for one, own in zip(asked, part.numpy().swapaxes(0, 1), strict=True):
-                    total[rows, one] += own
-            products[steps, rows] = along.numpy().swapaxes(0, 1)
+            for place, part in enumerate(found):
+                # Read where they are, without a copy.
+                for one, own in zip(asked, np.asarray(part).swapaxes(0, 1), strict=True):
+                    sums[one][place][rows] += own
+            products[steps, rows] = np.asarray(along).swapaxes(0, 1)
         self._sums = sums
         return products
 
@@ -194,6 +189,18 @@ def _summed(
         sums.append(tf.reshape(tf.matmul(weights, by_step), [-1, tf.shape(weights)[0], *start.shape[1:]]))
         along.append(tf.matmul(by_step, own, transpose_b=True))
     return tuple(sums), tf.add_n(along)
+
+
+def _at(places: Array, tensors: Sequence[Any]) -> tuple[Any, ...]:
+    """Give the rows of tensors at some places, without a copy where they lie one after the other."""
+    first, count = int(places[0]), len(places)
+    if (np.diff(places) == 1).all():
+        if count == len(tensors[0]):
+            return tuple(tensors)
+        return tuple(
+            tf.slice(one, [first, *[0] * (len(one.shape) - 1)], [count, *one.shape[1:]]) for one in tensors
+        )
+    return tuple(tf.gather(one, places) for one in tensors)
 
 
 def _is_straight(true: Any, on_line: Any) -> Any:

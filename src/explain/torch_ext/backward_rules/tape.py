@@ -254,7 +254,8 @@ def unfused_for(tape: Tape, opened: OpenedModel) -> Iterator[None]:
         return
     # Fused kernels hide the operations.
     with sdpa_kernel(SDPBackend.MATH):
-        if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
+        structure = opened.inspection.structure
+        if not (structure.recurrent and any(isinstance(one, nn.LSTM) for one in structure.modules)):
             yield
             return
         # The context manager for these flags also sets the other flags, and warns about them.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,12 +61,9 @@ class TorchForwardPass(ForwardPass):
             self.end = KEPT
         self.next_end = self.end
         self._calls: ActivationCalls | None = None
-        self._recorded: list[RecordedActivation] = []
 
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
-        with self.recorder.recording() as self._recorded:
-            yield
+    def _recording(self) -> AbstractContextManager[list[RecordedActivation]]:
+        return self.recorder.recording()
 
     def _run(
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]

@@ -170,7 +170,6 @@ class OpenedModel(Layered):
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
-        # Finding a module by its name takes a walk over all of them.
         found = self._places.get(call)
         if found is None:
             found = self._places[call] = place_of(self.model, call)

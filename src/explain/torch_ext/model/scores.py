@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -35,8 +34,7 @@ ARITHMETIC = Arithmetic(
 )
 """PyTorch's operations on tensors."""
 
-_SHAPES = "torch.fx.experimental.symbolic_shapes"
-_FEW = 4096
+_ENGINE: Any = torch.autograd.Variable._execution_engine
 
 
 @dataclass(frozen=True)
@@ -212,9 +210,16 @@ def gradients_of(
     >>> gradients_of(x**2, [x], torch.ones(2))
     (tensor([2., 6.]),)
     """
+    ends = (results,) if isinstance(results, Tensor) else tuple(results)
+    arriving = (begun,) if isinstance(begun, Tensor) else tuple(begun)
     try:
-        ends, arriving = _ends(results, begun)
-        return torch.autograd.grad(ends, leaves, arriving, retain_graph=retain_graph, allow_unused=True)
+        # What `torch.autograd.grad` calls too, after it has compared the shapes: for that it loads a library of
+        # algebra, half a second and 50 MB at the first call, and then takes as long as a layer. The engine compares
+        # them itself.
+        found: tuple[Tensor | None, ...] = _ENGINE.run_backward(
+            ends, arriving, retain_graph, False, tuple(leaves), allow_unreachable=True, accumulate_grad=False
+        )
+        return found
     except Exception as cause:  # The derivative of a user's own operation may raise anything.
         if isinstance(cause, ExplainError) or is_out_of_memory(cause):
             raise
@@ -225,41 +230,6 @@ def gradients_of(
             "what is recorded or changed at them. If an operation has no derivative, take a method without gradients, "
             "such as feature_ablation."
         ) from cause
-
-
-class _End(torch.autograd.Function):
-    """A number to which autograd begins with a given gradient of a tensor; its own value is nothing."""
-
-    @staticmethod
-    def forward(ctx: Any, result: Tensor, begun: Tensor) -> Tensor:
-        """Keep the gradient."""
-        ctx.begun = begun
-        return result.new_zeros(())
-
-    @staticmethod
-    def backward(ctx: Any, *arriving: Any) -> Any:
-        """Give it."""
-        return ctx.begun, None
-
-
-def _ends(
-    results: Tensor | Sequence[Tensor], begun: Tensor | Sequence[Tensor]
-) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
-    """Give tensors and the gradients that autograd begins with there.
-
-    To compare the shapes of gradients that it is given, PyTorch loads a library of algebra, which takes half a second
-    and 50 MB at the first call. Until it is loaded, single numbers with the same gradients take the place of tensors.
-    """
-    ends = [results] if isinstance(results, Tensor) else results
-    arriving = [begun] if isinstance(begun, Tensor) else begun
-    if _SHAPES in sys.modules or any(end.is_complex() for end in ends):
-        return ends, arriving
-    numbers: list[Tensor] = [
-        # Of few numbers a product is faster; its own value does not matter.
-        (end * one).sum() if end.numel() <= _FEW else _End.apply(end, one)  # type: ignore[no-untyped-call]
-        for end, one in zip(ends, arriving, strict=True)
-    ]
-    return numbers, None
 
 
 def _indices(outputs: Tensor, target: Target) -> Tensor:

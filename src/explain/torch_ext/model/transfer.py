@@ -47,5 +47,5 @@ def to_host(tensor: Tensor) -> Array:
         tensor = tensor.dequantize()
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
-    array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
+    array: npt.NDArray[Any] = tensor.numpy(force=True)
     return array

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from explain.backends.places import is_replacing
 from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
+from explain.keras.layers import is_keras_model
 from explain.torch_ext.model.layers.calls import TorchPlace, named_layers
 from explain.torch_ext.model.layers.fused import attended, unwrapped
 
@@ -182,4 +183,6 @@ def place_of(model: nn.Module, call: LayerCall) -> TorchPlace:
     """Give the place of a call in a model: of a layer, or of an operation between layers."""
     if call.is_operation:
         return TorchOperationPlace(model, call)
-    return TorchPlace(named_layers(model)[call.name], call)
+    # To name all layers takes a walk over the model.
+    layer = named_layers(model)[call.name] if is_keras_model(model) else model.get_submodule(call.name)
+    return TorchPlace(layer, call)
