@@ -47,7 +47,8 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
 
     def begin_at_cut(self) -> bool:
         """Take the paths and the directions to the cut; False if the paths are not straight there."""
-        opened, examples = self._opened, self._examples
+        cut, opened, examples = self._cut, self._opened, self._examples
+        assert cut is not None, "the base class asks only with a cut"
         (start,), (end,) = opened.tensors(self._starts), opened.points(examples)
         (signs,), count = opened.tensors(self._signs), len(examples)
         directions = tf.cast(signs, end.dtype) * tf.expand_dims(end - start, 1)
@@ -55,7 +56,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         points = tf.concat([start, end, start + _MIDDLE * (end - start), beside], axis=0)
         every = np.arange(count)
         rows = np.concatenate([np.tile(every, 3), every.repeat(self.n_directions)])
-        at_cut = images_of(opened, self._cut, examples.rows(rows), points)
+        at_cut = images_of(opened, cut, examples.rows(rows), points)
         # A model may fold the time axis into that of the examples.
         if at_cut.shape[0] != len(rows):
             return False

@@ -140,7 +140,9 @@ class TracedRun:
             sizes = _sizes(nodes[operation], int(place)) if ranks.get(operation) else ()
             return (points[0].shape[0], *sizes[1:]) if sizes and -1 not in sizes[1:] else ()
 
-        known = [(name, rows_kept(output) if output else ()) for name, output in self.calls]
+        known: list[RecordedCall] = [
+            (name, rows_kept(output) if output else ()) for name, output in self.calls
+        ]
         if all(shape for (_, output), (_, shape) in zip(self.calls, known, strict=True) if output):
             return known
         return self._noted_in_copy((points, beside))
@@ -281,7 +283,9 @@ def _keeps_size(node: Any, nodes: Mapping[str, Any]) -> bool:
         return False
     operand, _, place = node.input[0].partition(":")
     before, after = _sizes(nodes[operand], int(place or 0))[1:], _sizes(node)[1:]
-    return bool(before and after) and -1 not in (*before, *after) and math.prod(before) == math.prod(after) > 0
+    return (
+        bool(before and after) and -1 not in (*before, *after) and math.prod(before) == math.prod(after) > 0
+    )
 
 
 def _keeps_rows(node: Any, moving: Sequence[int]) -> bool:
