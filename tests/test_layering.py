@@ -148,7 +148,7 @@ ONLY_HERE = {
         "affine_prefix.images",
     ): "The end of a traced prefix is known by name; PyTorch runs the model up to it.",
     ("tf_ext", "model.runs.replay"): "Autograd's graph cannot be run on other inputs; a trace can.",
-    ("tf_ext", "model.runs.first_runs"): "PyTorch optimizes no graph before it runs.",
+    ("tf_ext", "model.runs.unoptimized"): "PyTorch optimizes no graph before it runs.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (
         "tf_ext",

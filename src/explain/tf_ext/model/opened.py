@@ -29,8 +29,8 @@ from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.runs.eager_run import EagerRun
-from explain.tf_ext.model.runs.first_runs import FirstRuns, unoptimized
 from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
+from explain.tf_ext.model.runs.unoptimized import unoptimized, unoptimized_for_few
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
@@ -300,14 +300,15 @@ class OpenedModel(OpenedKerasModel):
                     raise
                 known = None
                 continue
-            if ordered or not has_effects(graph.as_graph_def()):
+            definition = graph.as_graph_def()
+            if ordered or not has_effects(definition):
                 break
             self.observed["effects"] = ordered = True
         own = forward.traced_run if gives_outputs else None
-        # A random operation would begin anew once it is optimized.
-        is_new = not ordered and self.device_name == "cpu"
+        if not ordered and self.device_name == "cpu":
+            run = unoptimized_for_few(run, definition)
         return Trace(
-            FirstRuns(run) if is_new else run,
+            run,
             forward.findings[0] if forward.findings else None,
             ordered and assigns(graph),
             forward.survey if look is None else look(graph, forward),

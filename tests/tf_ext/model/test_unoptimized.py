@@ -1,4 +1,4 @@
-"""The first runs of a trace do without TensorFlow's optimizer, and give the same numbers."""
+"""Small runs do without TensorFlow's optimizer; the same call gives the same numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.eager import context as eager_context
 
 import explain
-from explain.tf_ext.model.runs.first_runs import FirstRuns, unoptimized
+from explain.tf_ext.model.runs.unoptimized import unoptimized, unoptimized_for_few
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
@@ -21,19 +21,22 @@ def is_optimized():
     return not config.graph_options.rewrite_options.disable_meta_optimizer
 
 
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        (5, [False] * 5 + [True] * 3),
-        # Two of a megabyte and a half fit, of more than four none does.
-        (2**16 * 6, [False, False] + [True] * 6),
-        (2**20 + 1, [True] * 8),
-    ],
-)
-def test_a_function_is_optimized_after_its_first_runs_or_for_much_data(rows, expected):
-    function = FirstRuns(lambda *tensors: is_optimized())
-    assert [function(tf.zeros((rows,))) for _ in range(8)] == expected
+def test_a_function_is_optimized_for_many_bytes_and_alike_at_each_run():
+    definition = tf.function(lambda x: x * 2.0).get_concrete_function(tf.zeros(2)).graph.as_graph_def()
+    function = unoptimized_for_few(lambda *tensors: is_optimized(), definition)
+    many = 2**20 + 1
+    assert [function(tf.zeros((rows,))) for rows in (5, many, 5, 2**20)] == [False, True, False, False]
+    assert [function(tf.zeros((2**19,)), tf.zeros((rows,))) for rows in (2**19, 2**19 + 1)] == [False, True]
     assert is_optimized()
+
+
+def test_loops_are_optimized():
+    @tf.function(autograph=False)
+    def looping(x):
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * x), (0, x))[1]
+
+    run = looping.get_concrete_function(tf.zeros(2))
+    assert unoptimized_for_few(run, run.graph.as_graph_def()) is run
 
 
 def test_functions_are_optimized_again_after_an_error_and_as_the_user_says():
@@ -65,7 +68,7 @@ def test_every_call_gives_the_map_of_the_first(method):
     steps = {"n_steps": 6} if method == "ig" else {}
     maps = [explain.attribute(model, X, method, target=1, **steps).values for _ in range(8)]
     for one in maps[1:]:
-        np.testing.assert_allclose(one, maps[0], rtol=1e-6, atol=1e-8)
+        np.testing.assert_array_equal(one, maps[0])
     if method == "saliency":
         points = tf.constant(X)
         with tf.GradientTape() as tape:

@@ -1,7 +1,7 @@
-"""The first runs of a traced function, which do without TensorFlow's optimizer of graphs.
+"""Traced functions that run as they were traced, without TensorFlow's optimizer of graphs.
 
-The optimizer takes half as long as the trace, and gains a tenth of a run's time, for loops a third: it is worth its
-time for a function that runs often, or for much data.
+The optimizer takes half as long as a trace, and gains at most a tenth of a run's time, for loops a third: where inputs are
+small, nothing that can be measured.
 """
 
 from __future__ import annotations
@@ -16,37 +16,35 @@ from tensorflow.core.protobuf import config_pb2
 # TensorFlow's public interface sets how functions are optimized in all threads, and for good.
 from tensorflow.python.eager import context as eager_context
 
-# As many as a call of few points has. They are counted and not timed: an optimized run may round otherwise, and the
-# same calls in the same order give the same numbers.
-_RUNS = 5
 # With more bytes of inputs, a run takes as long as its optimization.
-_BYTES = 2**22
+_FEW = 2**22
+
+_LOOPS = frozenset({"While", "StatelessWhile"})
 
 
-class FirstRuns:
-    """A traced function without effects, which is optimized after its first runs.
+def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callable[..., Any]:
+    """Give a traced function that is optimized for inputs of many bytes only; as it is if it has loops.
+
+    The bytes decide and not the number of runs: an optimized run may round otherwise, and the same call gives the same
+    numbers.
 
     Parameters
     ----------
     function : callable
         The traced function.
+    definition : GraphDef
+        Its graph.
     """
+    if any(node.op in _LOOPS for node in definition.node):
+        return function
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._runs, self._bytes = _RUNS, _BYTES
-
-    def __call__(self, *tensors: Any) -> Any:
-        """Run the function."""
-        if self._runs <= 0:
-            return self._function(*tensors)
-        self._runs -= 1
-        self._bytes -= sum(one.dtype.size * one.shape.num_elements() for one in tensors)
-        if self._bytes < 0:
-            self._runs = 0
-            return self._function(*tensors)
+    def run(*tensors: Any) -> Any:
+        if sum(one.dtype.size * one.shape.num_elements() for one in tensors) > _FEW:
+            return function(*tensors)
         with unoptimized():
-            return self._function(*tensors)
+            return function(*tensors)
+
+    return run
 
 
 @contextmanager
