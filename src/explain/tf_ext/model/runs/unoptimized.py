@@ -1,7 +1,7 @@
 """Traced functions that run as they were traced, without TensorFlow's optimizer of graphs.
 
-The optimizer takes half as long as a trace, and gains at most a tenth of a run's time, for loops a third: where inputs are
-small, nothing that can be measured.
+The optimizer takes half as long as a trace, and gains at most a tenth of a run's time, for loops a third: nothing that
+can be measured where inputs are small.
 """
 
 from __future__ import annotations
