@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.eager import context as eager_context
 
 import explain
-from explain.tf_ext.model.runs.unoptimized import unoptimized, unoptimized_for_few
+from explain.tf_ext.model.runs.unoptimized import of_points, unoptimized, unoptimized_for_few
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
@@ -21,12 +21,16 @@ def is_optimized():
     return not config.graph_options.rewrite_options.disable_meta_optimizer
 
 
-def test_a_function_is_optimized_for_many_bytes_and_alike_at_each_run():
+def test_a_function_is_optimized_for_many_bytes_or_points_and_alike_at_each_run():
     definition = tf.function(lambda x: x * 2.0).get_concrete_function(tf.zeros(2)).graph.as_graph_def()
     function = unoptimized_for_few(lambda *tensors: is_optimized(), definition)
     many = 2**20 + 1
     assert [function(tf.zeros((rows,))) for rows in (5, many, 5, 2**20)] == [False, True, False, False]
     assert [function(tf.zeros((2**19,)), tf.zeros((rows,))) for rows in (2**19, 2**19 + 1)] == [False, True]
+    for points in (64, 65):
+        with of_points(points):
+            assert function(tf.zeros(5)) is (points == 65)
+    assert function(tf.zeros(5)) is False
     assert is_optimized()
 
 

@@ -17,6 +17,7 @@ from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 from explain.tf_ext.affine_prefix.images import images_of, pulled_back
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, repeating
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.runs.unoptimized import of_points
 from explain.tf_ext.model.scores import gradients_of_scores
 
 # Where the paths are seen to be straight: not in the middle, where a symmetric bend may be hidden.
@@ -81,15 +82,16 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             inputs = () if self._cut is None else self._opened.points(part)
             # Most sums get nothing from a block, and would be copied to the host all the same.
             asked = np.flatnonzero(weights[:, steps].any(axis=1))
-            found: tuple[Sequence[Any], Any] = self._opened.run(
-                block,
-                part,
-                (*_at(places, starts), *_at(places, ends), *inputs),
-                tf.constant(alphas[steps]),
-                tf.constant(weights[asked, steps].reshape(-1)),
-                self._directions if self._cut is None else _at(places, self._directions),
-                static=static,
-            )
+            with of_points(len(places) * len(alphas[steps])):
+                found: tuple[Sequence[Any], Any] = self._opened.run(
+                    block,
+                    part,
+                    (*_at(places, starts), *_at(places, ends), *inputs),
+                    tf.constant(alphas[steps]),
+                    tf.constant(weights[asked, steps].reshape(-1)),
+                    self._directions if self._cut is None else _at(places, self._directions),
+                    static=static,
+                )
             return asked, *found
 
         for rows, steps, (asked, found, along) in self._executor.over_blocks(len(self), len(alphas), compute):

@@ -6,6 +6,7 @@ can be measured where inputs are small.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,16 +17,18 @@ from tensorflow.core.protobuf import config_pb2
 # TensorFlow's public interface sets how functions are optimized in all threads, and for good.
 from tensorflow.python.eager import context as eager_context
 
-# With more bytes of inputs, a run takes as long as its optimization.
-_FEW = 2**22
+# With more bytes of inputs, or for more points, a run takes as long as its optimization.
+_FEW, _FEW_POINTS = 2**22, 64
+
+_state = threading.local()
 
 _LOOPS = frozenset({"While", "StatelessWhile"})
 
 
 def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callable[..., Any]:
-    """Give a traced function that is optimized for inputs of many bytes only; as it is if it has loops.
+    """Give a traced function that is optimized for many bytes of inputs or many points; as it is if it has loops.
 
-    The bytes decide and not the number of runs: an optimized run may round otherwise, and the same call gives the same
+    The size decides and not the number of runs: an optimized run may round otherwise, and the same call gives the same
     numbers.
 
     Parameters
@@ -39,12 +42,23 @@ def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callab
         return function
 
     def run(*tensors: Any) -> Any:
-        if sum(one.dtype.size * one.shape.num_elements() for one in tensors) > _FEW:
+        size = sum(one.dtype.size * one.shape.num_elements() for one in tensors)
+        if size > _FEW or getattr(_state, "points", 1) > _FEW_POINTS:
             return function(*tensors)
         with unoptimized():
             return function(*tensors)
 
     return run
+
+
+@contextmanager
+def of_points(count: int) -> Iterator[None]:
+    """Run functions in this thread that make so many points from their inputs."""
+    _state.points = count
+    try:
+        yield
+    finally:
+        _state.points = 1
 
 
 @contextmanager
