@@ -59,6 +59,8 @@ def test_a_value_and_its_gradient_are_those_of_the_model(between):
             np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-6)
             # Weights are read when it runs.
             middle.kernel.assign(middle.kernel * 2)
+        many = np.zeros((65, 4, 6), np.float32)
+        assert backend.replayed(Examples((many,)), tf.constant(many), key) is None
 
 
 def called(x):

@@ -30,7 +30,7 @@ from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.runs.eager_run import EagerRun
 from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
-from explain.tf_ext.model.runs.unoptimized import unoptimized, unoptimized_for_few
+from explain.tf_ext.model.runs.unoptimized import FEW_POINTS, unoptimized, unoptimized_for_few
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
@@ -330,9 +330,11 @@ class OpenedModel(OpenedKerasModel):
     def replayed(self, examples: Examples, points: Any, recorded: Hashable) -> Any:
         """Give a value inside the model, by what was recorded of it, by the operations that were traced, one by one.
 
-        None without such a trace, where a copy of it has other gradients, and of many operations: they take longer one
-        by one than in a trace.
+        None without such a trace, where a copy of it has other gradients, and of many operations or points: they take
+        longer one by one than in a trace.
         """
+        if points.shape[0] > FEW_POINTS:
+            return None
         beside = self._beside(examples)
         run = _run_of(self._traces_for(examples), self._run_key(examples, beside))
         name = run.values.get(recorded) if run is not None and run.has_gradients else None

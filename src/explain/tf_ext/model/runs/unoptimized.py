@@ -18,7 +18,10 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.eager import context as eager_context
 
 # With more bytes of inputs, or for more points, a run takes as long as its optimization.
-_FEW, _FEW_POINTS = 2**22, 64
+_FEW = 2**22
+
+FEW_POINTS = 64
+"""The number of points up to which a run takes less time than to prepare it."""
 
 _state = threading.local()
 
@@ -43,7 +46,7 @@ def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callab
 
     def run(*tensors: Any) -> Any:
         size = sum(one.dtype.size * one.shape.num_elements() for one in tensors)
-        if size > _FEW or getattr(_state, "points", 1) > _FEW_POINTS:
+        if size > _FEW or getattr(_state, "points", 1) > FEW_POINTS:
             return function(*tensors)
         with unoptimized():
             return function(*tensors)
