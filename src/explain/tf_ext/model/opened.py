@@ -305,7 +305,8 @@ class OpenedModel(OpenedKerasModel):
                 break
             self.observed["effects"] = ordered = True
         own = forward.traced_run if gives_outputs else None
-        if not ordered and self.device_name == "cpu":
+        # In half precision the optimizer removes roundings.
+        if not ordered and not self.rounds_points and self.device_name == "cpu":
             run = unoptimized_for_few(run, definition)
         return Trace(
             run,
