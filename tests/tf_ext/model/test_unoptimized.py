@@ -34,13 +34,28 @@ def test_a_function_is_optimized_for_many_bytes_or_points_and_alike_at_each_run(
     assert is_optimized()
 
 
-def test_loops_are_optimized():
-    @tf.function(autograph=False)
-    def looping(x):
-        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * x), (0, x))[1]
+def looping(x):
+    return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * x), (0, x))[1]
 
-    run = looping.get_concrete_function(tf.zeros(2))
-    assert unoptimized_for_few(run, run.graph.as_graph_def()) is run
+
+def within_a_function(x):
+    return tf.function(looping, autograph=False)(x) + 1.0
+
+
+def in_half_precision(x):
+    return tf.cast(tf.cast(x, tf.bfloat16) * 2.0, tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("compute", "always"),
+    [(looping, True), (within_a_function, True), (in_half_precision, True), (tf.tanh, False)],
+)
+def test_loops_and_half_precision_are_optimized(compute, always):
+    traced = tf.function(compute, autograph=False).get_concrete_function(tf.zeros(2))
+    assert (
+        unoptimized_for_few(lambda *tensors: is_optimized(), traced.graph.as_graph_def())(tf.zeros(2))
+        is always
+    )
 
 
 def test_functions_are_optimized_again_after_an_error_and_as_the_user_says():

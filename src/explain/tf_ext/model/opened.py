@@ -30,7 +30,7 @@ from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.runs.eager_run import EagerRun
 from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
-from explain.tf_ext.model.runs.unoptimized import FEW_POINTS, unoptimized, unoptimized_for_few
+from explain.tf_ext.model.runs.unoptimized import FEW_POINTS, unoptimized_for_few
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
@@ -139,11 +139,10 @@ class OpenedModel(OpenedKerasModel):
             flat, forward = tf.nest.flatten(inputs), self._forward_pass(examples)
             # What the user's code raises here is raised again by the run, operation by operation.
             with suppress(Exception), self._put_back():
-                run, _ = traced(
+                run, graph = traced(
                     partial(function, forward, *static), inputs, specifications_of(flat, len(examples))
                 )
-                with unoptimized():
-                    return run(*flat)
+                return self._run_of_few(run, graph.as_graph_def())(*flat)
         return self.run(function, examples, *arguments, static=static)
 
     def run_eagerly(
@@ -305,17 +304,19 @@ class OpenedModel(OpenedKerasModel):
                 break
             self.observed["effects"] = ordered = True
         own = forward.traced_run if gives_outputs else None
-        # In half precision the optimizer removes roundings.
-        if not ordered and not self.rounds_points and self.device_name == "cpu":
-            run = unoptimized_for_few(run, definition)
         return Trace(
-            run,
+            # A random operation would begin anew once it is optimized.
+            run if ordered else self._run_of_few(run, definition),
             forward.findings[0] if forward.findings else None,
             ordered and assigns(graph),
             forward.survey if look is None else look(graph, forward),
             without_graph(forward.endings),
             None if own is None else (run_key, own),
         )
+
+    def _run_of_few(self, run: Callable[..., Any], definition: Any) -> Callable[..., Any]:
+        """Give a traced function that does small runs without TensorFlow's optimizer; on a GPU as it is."""
+        return unoptimized_for_few(run, definition) if self.device_name == "cpu" else run
 
     def _run_key(self, examples: Examples, beside: Beside) -> tuple[Hashable, ...]:
         """Give the key of the run of the model among the traces, for the inputs of examples and what is beside them."""

@@ -125,7 +125,7 @@ class TracedRun:
             ending,
             {key: tensor.name for key, tensor in values.items()},
             tuple((name, "" if output is None else output.name) for name, output in calls),
-            not any(node.op in _CALLS or _OWN_GRADIENT in node.attr for node in _nodes(definition)),
+            not any(node.op in _CALLS or _OWN_GRADIENT in node.attr for node in nodes_of(definition)),
         )
 
     def noted(self, points: tuple[Any, ...], beside: Any) -> list[RecordedCall] | None:
@@ -300,10 +300,11 @@ def _keeps_rows(node: Any, moving: Sequence[int]) -> bool:
 
 def has_effects(definition: Any) -> bool:
     """Tell whether operations may change anything, or compute something else the next time."""
-    return not all(map(_is_repeatable, _nodes(definition)))
+    return not all(map(_is_repeatable, nodes_of(definition)))
 
 
-def _nodes(definition: Any) -> Iterator[Any]:
+def nodes_of(definition: Any) -> Iterator[Any]:
+    """Give the operations of a graph, and those of the functions that it has."""
     yield from definition.node
     for function in definition.library.function:
         yield from function.node_def

@@ -1,7 +1,7 @@
 """Traced functions that run as they were traced, without TensorFlow's optimizer of graphs.
 
 The optimizer takes half as long as a trace, and gains at most a tenth of a run's time, for loops a third: nothing that
-can be measured where inputs are small.
+can be measured where inputs are small. In half precision it removes roundings.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 # TensorFlow's public interface sets how functions are optimized in all threads, and for good.
 from tensorflow.python.eager import context as eager_context
+
+from explain.tf_ext.model.runs.traced_run import nodes_of
 
 # With more bytes of inputs, or for more points, a run takes as long as its optimization.
 _FEW = 2**22
@@ -26,10 +29,13 @@ FEW_POINTS = 64
 _state = threading.local()
 
 _LOOPS = frozenset({"While", "StatelessWhile"})
+_HALVES = frozenset({tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum})
 
 
 def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callable[..., Any]:
-    """Give a traced function that is optimized for many bytes of inputs or many points; as it is if it has loops.
+    """Give a traced function that is optimized for many bytes of inputs or many points only.
+
+    It is given as it is if it has loops or computes in half precision.
 
     The size decides and not the number of runs: an optimized run may round otherwise, and the same call gives the same
     numbers.
@@ -41,7 +47,7 @@ def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callab
     definition : GraphDef
         Its graph.
     """
-    if any(node.op in _LOOPS for node in definition.node):
+    if any(map(_gains, nodes_of(definition))):
         return function
 
     def run(*tensors: Any) -> Any:
@@ -52,6 +58,11 @@ def unoptimized_for_few(function: Callable[..., Any], definition: Any) -> Callab
             return function(*tensors)
 
     return run
+
+
+def _gains(node: Any) -> bool:
+    """Tell whether the optimizer gains much by an operation, in time or in precision."""
+    return node.op in _LOOPS or (node.op == "Cast" and node.attr["DstT"].type in _HALVES)
 
 
 @contextmanager
