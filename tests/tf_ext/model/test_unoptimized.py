@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.eager import context as eager_context
 
 import explain
-from explain.tf_ext.model.runs.unoptimized import of_points, unoptimized, unoptimized_for_few
+from explain.tf_ext.model.runs.unoptimized import of_points, optimized_where_right, unoptimized
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
@@ -23,7 +23,7 @@ def is_optimized():
 
 def test_a_function_is_optimized_for_many_bytes_or_points_and_alike_at_each_run():
     definition = tf.function(lambda x: x * 2.0).get_concrete_function(tf.zeros(2)).graph.as_graph_def()
-    function = unoptimized_for_few(lambda *tensors: is_optimized(), definition)
+    function = optimized_where_right(lambda *tensors: is_optimized(), definition)
     many = 2**20 + 1
     assert [function(tf.zeros((rows,))) for rows in (5, many, 5, 2**20)] == [False, True, False, False]
     assert [function(tf.zeros((2**19,)), tf.zeros((rows,))) for rows in (2**19, 2**19 + 1)] == [False, True]
@@ -53,7 +53,7 @@ def in_half_precision(x):
 def test_loops_and_half_precision_are_optimized(compute, always):
     traced = tf.function(compute, autograph=False).get_concrete_function(tf.zeros(2))
     assert (
-        unoptimized_for_few(lambda *tensors: is_optimized(), traced.graph.as_graph_def())(tf.zeros(2))
+        optimized_where_right(lambda *tensors: is_optimized(), traced.graph.as_graph_def())(tf.zeros(2))
         is always
     )
 
@@ -111,3 +111,30 @@ def test_a_random_model_is_random_from_the_first_run_on():
         maps = [explain.attribute(model, X, "saliency", target=1).values for _ in range(9)]
     drawn = {one.tobytes() for one in maps}
     assert len(drawn) == len(maps)
+
+
+@pytest.mark.parametrize("slope", [0.01, 0.2, 0.3])
+@pytest.mark.parametrize("count", [3, 70])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_sum_and_a_leaky_relu_keep_the_slope_of_the_model(slope, count, recurrent):
+    """TensorFlow's optimizer fuses them with the convolution before, and forgets the slope; ``predict`` does so too."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12, 10, 3))
+    branches = [keras.layers.Conv2D(4, size, padding="same")(inputs) for size in (3, 1)]
+    hidden = keras.layers.LeakyReLU(negative_slope=slope)(keras.layers.Add()(branches))
+    rows = keras.layers.Reshape((12, 40))(hidden)
+    hidden = keras.layers.GRU(6)(rows) if recurrent else keras.layers.Flatten()(hidden)
+    model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
+    x = np.random.default_rng(0).normal(size=(count, 12, 10, 3)).astype(np.float32)
+    # Operation by operation, nothing is optimized.
+    outputs = model(x).numpy()
+    for method, options in (("saliency", {}), ("ig", {"n_steps": 40}), ("grad_cam", {})):
+        found = explain.attribute(model, x, method, **options)
+        np.testing.assert_array_equal(found.predicted, outputs.argmax(axis=1))
+        np.testing.assert_allclose(found.scores, outputs.max(axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        explain.attribute(model, x, "ig", n_steps=40).values.sum(axis=(1, 2, 3)),
+        outputs.max(axis=1) - model(0 * x).numpy()[np.arange(count), outputs.argmax(axis=1)],
+        # What forty steps leave of the gates' curves.
+        atol=2e-4,
+    )

@@ -30,7 +30,7 @@ from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.runs.eager_run import EagerRun
 from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
-from explain.tf_ext.model.runs.unoptimized import FEW_POINTS, unoptimized_for_few
+from explain.tf_ext.model.runs.unoptimized import FEW_POINTS, optimized_where_right
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
@@ -142,7 +142,7 @@ class OpenedModel(OpenedKerasModel):
                 run, graph = traced(
                     partial(function, forward, *static), inputs, specifications_of(flat, len(examples))
                 )
-                return self._run_of_few(run, graph.as_graph_def())(*flat)
+                return self._prepared(run, graph.as_graph_def())(*flat)
         return self.run(function, examples, *arguments, static=static)
 
     def run_eagerly(
@@ -305,8 +305,8 @@ class OpenedModel(OpenedKerasModel):
             self.observed["effects"] = ordered = True
         own = forward.traced_run if gives_outputs else None
         return Trace(
-            # A random operation would begin anew once it is optimized.
-            run if ordered else self._run_of_few(run, definition),
+            # A random operation would begin anew where it is prepared in another way.
+            self._prepared(run, definition, small_runs=ordered),
             forward.findings[0] if forward.findings else None,
             ordered and assigns(graph),
             forward.survey if look is None else look(graph, forward),
@@ -314,9 +314,13 @@ class OpenedModel(OpenedKerasModel):
             None if own is None else (run_key, own),
         )
 
-    def _run_of_few(self, run: Callable[..., Any], definition: Any) -> Callable[..., Any]:
-        """Give a traced function that does small runs without TensorFlow's optimizer; on a GPU as it is."""
-        return unoptimized_for_few(run, definition) if self.device_name == "cpu" else run
+    def _prepared(
+        self, run: Callable[..., Any], definition: Any, *, small_runs: bool = False
+    ) -> Callable[..., Any]:
+        """Give a traced function that TensorFlow's optimizer prepares where that is right; on a GPU as it is."""
+        if self.device_name != "cpu":
+            return run
+        return optimized_where_right(run, definition, small_runs=small_runs)
 
     def _run_key(self, examples: Examples, beside: Beside) -> tuple[Hashable, ...]:
         """Give the key of the run of the model among the traces, for the inputs of examples and what is beside them."""
