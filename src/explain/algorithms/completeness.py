@@ -13,9 +13,23 @@ from explain.inputs.examples import Array
 from explain.running.problem import Problem
 
 WORST_RELATIVE_DELTA = 0.05
-"""The largest relative delta that gives no warning; above it an integral with n_steps='auto' is refined further."""
+"""The largest relative delta that gives no warning, unless the caller tolerates a larger error."""
 
 _LEAST_DIFFERENCE = 1e-3
+
+
+def allowed_relative_delta(tolerance: float) -> float:
+    """Give the largest relative delta of a map whose error may be up to a tolerance.
+
+    An integral is refined further above it. Who tolerates an error of 10 % in the map does not ask for a sum that is
+    closer than that.
+
+    Examples
+    --------
+    >>> allowed_relative_delta(0.02), allowed_relative_delta(0.1)
+    (0.05, 0.1)
+    """
+    return max(WORST_RELATIVE_DELTA, tolerance)
 
 
 def baselines_of(problem: Problem) -> tuple[Array, ...]:
@@ -85,7 +99,10 @@ def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: A
 
 
 def convergence_warnings(
-    relative_delta: Array, remedy: str, what: str = "The integral has not converged"
+    relative_delta: Array,
+    remedy: str,
+    what: str = "The integral has not converged",
+    allowed: float = WORST_RELATIVE_DELTA,
 ) -> Warnings:
     """Warn of the examples whose values miss the difference of the scores by too much.
 
@@ -97,14 +114,16 @@ def convergence_warnings(
         The advice for the user, in whole sentences.
     what : str
         The problem, in words.
+    allowed : float
+        The largest relative delta that gives no warning.
     """
-    far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
+    far = np.flatnonzero(relative_delta > allowed)
     if far.size == 0:
         return ()
     return (
         (
             f"{what} for {examples_named(far)}: the values miss the difference of the scores by up to "
-            f"{relative_delta.max():.1%}, more than {WORST_RELATIVE_DELTA:.0%}. {remedy}",
+            f"{relative_delta.max():.1%}, more than {100 * allowed:.3g}%. {remedy}",
             ConvergenceWarning,
         ),
     )

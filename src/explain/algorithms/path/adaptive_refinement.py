@@ -8,7 +8,7 @@ from math import ceil, inf, log, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
+from explain.algorithms.completeness import allowed_relative_delta, convergence_delta
 from explain.algorithms.path.integral import Integral, moved_inputs, too_far, weighted_sum
 from explain.algorithms.path.local_cubics import judged, split
 from explain.algorithms.path.nested_refinement import bound_of_difference, refine_nested
@@ -157,7 +157,7 @@ class _Refined:
         """Tell whether the sum of a map is wrong by more than the map may be: no node has met some spike."""
         delta, relative = self._delta(product)
         allowed = max(_MISSED * self._tolerance, _AFFINE_DELTA)
-        return relative > WORST_RELATIVE_DELTA or (
+        return relative > allowed_relative_delta(self._tolerance) or (
             relative > allowed and abs(delta) > allowed * _norm(product)
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA
+from explain.algorithms.completeness import allowed_relative_delta
 from explain.algorithms.path.golden_levels import levels_up_to
 from explain.algorithms.path.golden_work import LIKELY, Apart, Summed, Work
 from explain.algorithms.path.integral import Integral, too_far
@@ -48,7 +48,7 @@ def refine_golden(problem: Problem, at_baseline: Array) -> Integral:
             here = np.flatnonzero(goals == work.place)
             judged = work.judged(here, tolerance)
             # An error of NaN is not above the tolerance: values that are not finite raise an error after the method.
-            left = (judged.bound > tolerance) | (judged.delta > WORST_RELATIVE_DELTA)
+            left = (judged.bound > tolerance) | (judged.delta > allowed_relative_delta(tolerance))
             if work.place == len(numbers) - 1:
                 left[:] = False
             elif problem.in_rows and left.any():

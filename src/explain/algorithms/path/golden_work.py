@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, baselines_of, convergence_delta
+from explain.algorithms.completeness import allowed_relative_delta, baselines_of, convergence_delta
 from explain.algorithms.path.golden_levels import Gaps, Level
 from explain.algorithms.path.integral import moved_inputs, sizes, summed_gradients, weighted_sum
 from explain.inputs.baseline import drawn_in_one_order
@@ -146,13 +146,14 @@ class Work(ABC):
         steps = np.full(len(which), number)
         bound, likely = self._bounds(which, number)
         delta = self._relative_delta(which, self._sums(which, number))
-        missed = np.flatnonzero((bound <= tolerance) & (delta > WORST_RELATIVE_DELTA))
+        allowed = allowed_relative_delta(tolerance)
+        missed = np.flatnonzero((bound <= tolerance) & (delta > allowed))
         for fewer in self._numbers_between():
             if not len(missed):
                 break
             some = which[missed]
             tried = self._relative_delta(some, self._sums(some, fewer))
-            hit = tried <= WORST_RELATIVE_DELTA
+            hit = tried <= allowed
             hit[hit] = self._bounds(some[hit], fewer)[0] <= tolerance
             steps[missed[hit]], delta[missed[hit]] = fewer, tried[hit]
             bound[missed[hit]] = self._bounds(some[hit], fewer)[0]

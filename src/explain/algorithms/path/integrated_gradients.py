@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.completeness import (
+    WORST_RELATIVE_DELTA,
+    allowed_relative_delta,
     baselines_of,
     convergence_warnings,
     equal_baseline_warnings,
@@ -54,12 +56,16 @@ def with_convergence(
 
     `at_baseline` has the score of each example's baseline, shape (N,).
     """
+    refined = integral.map_error is not None and problem.options["n_steps"] == "auto"
+    allowed = allowed_relative_delta(problem.options["tolerance"]) if refined else WORST_RELATIVE_DELTA
     found = found_with_delta(
         problem,
         values,
         at_baseline,
         # One warning about an integral is enough: the map's error is more specific than the error of its sum.
-        lambda relative_delta: integral.warnings or convergence_warnings(relative_delta, _REMEDY),
+        lambda relative_delta: (
+            integral.warnings or convergence_warnings(relative_delta, _REMEDY, allowed=allowed)
+        ),
         before=equal_baseline_warnings(problem.examples.inputs, baselines_of(problem)),
         after=zero_gradient_warnings(integral.gradients) if integral.gradients else (),
     )
@@ -132,7 +138,8 @@ ROWS = (
             positive(
                 "tolerance",
                 0.02,
-                "Where n_steps is 'auto': the largest estimated error of the map, relative to its size.",
+                "Where n_steps is 'auto': the largest estimated error of the map, relative to its size; above "
+                "5 % also the largest relative delta.",
             ),
             whole_number("max_steps", 405, 3, "Where n_steps is 'auto': the most steps it may take."),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
+from explain.algorithms.completeness import allowed_relative_delta, convergence_delta
 from explain.algorithms.path.integral import (
     Integral,
     moved_inputs,
@@ -71,7 +71,7 @@ def refine_nested(problem: Problem, at_baseline: Array, rule: str) -> Integral:
                 problem.scores[active],
                 at_baseline[active],
             )[1]
-            > WORST_RELATIVE_DELTA
+            > allowed_relative_delta(tolerance)
         )
         if not left.any():
             break
