@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
 ARCHITECTURES := tests/architectures
 
-.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test fuzz test-cuda cuda-wheels lint golden bench figures clean
+.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
 
 install: $(VENV)/.installed
 
@@ -43,7 +43,11 @@ lint: install
 # Two workers of one thread each: what the tests run is too small to be shared out, and nearly all of it is Python.
 test: lint architectures-installed
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda and not browser"
+
+# Pages in headless Chromium; needs its program (Debian's package `chromium`), Playwright comes with `make install`.
+test-browser: install
+	$(BIN)/python -m pytest tests/browser -m browser
 
 # Every method on every real architecture against its reference; writes their part of docs/support.md. A quarter of an
 # hour with `make -j 2`; ONLY='ViT BERT' tries some, ONLY=missing what has no result yet.
