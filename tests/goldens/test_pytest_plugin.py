@@ -13,7 +13,6 @@ from explain.errors import ExplanationChangedError, GoldenError, OptionError
 from explain.goldens import file as golden_file
 from explain.goldens.figures import Tolerances, figures
 from explain.goldens.file import Golden, read_golden
-from explain.goldens.fingerprints import fingerprint, weights_fingerprint
 
 pytest_plugins = ["pytester"]
 
@@ -43,7 +42,7 @@ def _loaded():
         a = explain.attribute(explain.zoo.load("cifar_net", framework), samples.x[:1], "ig")
         explain.render.figure_png(a.plot())
     figures(np.zeros((1, 2)), np.ones((1, 2)), Tolerances())
-    weights_fingerprint(explain.zoo.load("cifar_net", "torch"))
+    explain.fingerprint(explain.zoo.load("cifar_net", "torch"))
 
 
 def suite(pytester, arguments='method="ig", target=3', text=SUITE):
@@ -329,19 +328,6 @@ def test_figures_in_closed_form():
 def test_tolerances_that_are_none(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Tolerances(**wrong)
-
-
-def test_fingerprints_are_of_numbers_shapes_and_order():
-    a, b = np.arange(6.0), np.ones(3)
-    assert fingerprint([a, b]) == fingerprint([a.astype(np.float32), b])
-    assert len({fingerprint(one) for one in ([a, b], [b, a], [a.reshape(2, 3), b], [a + 1, b], [a])}) == 5
-    assert fingerprint([np.array([-0.0])]) == fingerprint([np.array([0.0])])
-    for framework in ("torch", "tensorflow"):
-        prints = {
-            weights_fingerprint(explain.zoo.load(name, framework)) for name in ("cifar_net", "cifar_keras")
-        }
-        assert len(prints) == 2
-        assert "" not in prints
 
 
 def test_two_tests_that_share_a_name_are_told_so_when_they_are_written(pytester):

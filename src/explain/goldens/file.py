@@ -16,12 +16,14 @@ import numpy.typing as npt
 from explain.errors import GoldenError
 from explain.files.atomic_write import replace_file
 from explain.files.json_text import read_json
-from explain.goldens.fingerprints import fingerprint
+from explain.fingerprints import digest
 from explain.inputs.layout import Layout
 from explain.results.attribution import Attribution
 from explain.results.view import input_name
 
 FORMAT, FORMAT_VERSION = "explain golden", 2
+
+_DIGITS = 16
 
 # The largest allowed size in bytes: a file from an unknown source may declare more than fits into memory.
 _LARGEST = 2**31
@@ -130,7 +132,7 @@ def golden_of(
     asked : Mapping
         The options of the method as the caller gave them, and the target: the caller's, or the predicted class.
     weights : str
-        The fingerprint of the model.
+        The fingerprint of the model, see `explain.fingerprint`.
     x : numpy.ndarray, optional
         The input of the model, batch first and channels last, if a layer's output is explained.
 
@@ -152,10 +154,10 @@ def golden_of(
         "seed": attribution.seed,
         "examples": len(attribution),
         "shape": shape,
-        "inputs": None if inputs is None else [fingerprint([one]) for one in inputs],
-        "padding": "" if attribution.mask is None else fingerprint([attribution.mask]),
+        "inputs": None if inputs is None else [_short_digest([one]) for one in inputs],
+        "padding": "" if attribution.mask is None else _short_digest([attribution.mask]),
         "baseline": dict(attribution.baseline_rule)
-        | ({} if baseline is None else {"values": fingerprint([layout.to_canonical(baseline)])}),
+        | ({} if baseline is None else {"values": _short_digest([layout.to_canonical(baseline)])}),
         **({"reduce": attribution.reduce} if attribution.reduce else {}),
         **asked,
     }
@@ -180,12 +182,17 @@ def golden_of(
     return Golden(values, plain["question"], plain["made_by"])
 
 
+def _short_digest(arrays: list[npt.NDArray[Any]]) -> str:
+    """Give enough of a digest to avoid collisions, and few enough digits to read."""
+    return digest(arrays)[:_DIGITS]
+
+
 def _plain(value: Any) -> Any:
     """Convert a value to a type that JSON supports."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
-        return fingerprint([value])
+        return _short_digest([value])
     if isinstance(value, Mapping):
         return dict(value)
     return str(value)

@@ -14,8 +14,8 @@ from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
 from explain.backends.discovery import extension_for
 from explain.errors import GoldenError
+from explain.fingerprints import fingerprint
 from explain.goldens.file import Golden, golden_of
-from explain.goldens.fingerprints import weights_fingerprint
 from explain.inputs.arrays import as_input
 from explain.inputs.layout import layout_of
 from explain.results.attribution import Attribution
@@ -98,7 +98,7 @@ def explain_again(
         asked["target"] = list(found.target)
     of_layer = input_name(found) != "input"
     whole = _canonical(model, x, options) if of_layer else None
-    return Explanation(found, golden_of(found, asked, weights_fingerprint(model), whole))
+    return Explanation(found, golden_of(found, asked, fingerprint(model), whole))
 
 
 def _canonical(model: Any, x: Any, options: Mapping[str, Any]) -> Any:
