@@ -7,9 +7,10 @@ from explain.lazy_names import importer as _importer
 from explain.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
-    from explain import migration, preprocessing, render, zoo
+    from explain import migration, preprocessing, render, reports, zoo
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
+    from explain.fingerprints import fingerprint
     from explain.inputs.display import Display
     from explain.inputs.text.continuation import Continuation
     from explain.layer_table.listing import layers
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from explain.migration.report import MigrationReport
     from explain.models.opening import load_model
     from explain.public_calls.progress_bar import progress
+    from explain.reports.writing import report
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
 
@@ -36,12 +38,15 @@ _HOMES = {
     "layers": "explain.layer_table.listing",
     "load": "explain.results.attribution",
     "load_model": "explain.models.opening",
+    "fingerprint": "explain.fingerprints",
     "Display": "explain.inputs.display",
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
     "preprocessing": "explain.preprocessing",
     "progress": "explain.public_calls.progress_bar",
     "render": "explain.render",
+    "report": "explain.reports.writing",
+    "reports": "explain.reports",
     "zoo": "explain.zoo",
 }
 
@@ -54,6 +59,7 @@ __all__ = [
     "check_migration",
     "compare",
     "errors",
+    "fingerprint",
     "layers",
     "load",
     "load_model",
@@ -64,6 +70,8 @@ __all__ = [
     "preprocessing",
     "progress",
     "render",
+    "report",
+    "reports",
     "zoo",
 ]
 

@@ -113,6 +113,10 @@ class MigrationError(ExplainError, ValueError):
     """Two models cannot be compared as requested, or a file is not a report of a comparison."""
 
 
+class ReportError(ExplainError, ValueError):
+    """A report cannot be written as requested, or a file is not a report, or is a changed one."""
+
+
 class GoldenError(ExplainError, ValueError):
     """A golden explanation is missing, damaged, or was made for another call."""
 

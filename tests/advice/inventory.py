@@ -25,6 +25,7 @@ FOLDERS = (
     "parameters",
     "preprocessing",
     "public_calls",
+    "reports",
     "results",
     "running",
     "tf_ext",

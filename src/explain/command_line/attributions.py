@@ -44,35 +44,17 @@ def make_attribution(
     target: shared.Target = None,
     out: Out = None,
     score: shared.Score = "logit",
-    baseline: Annotated[
-        str | None,
-        typer.Option("--baseline", metavar="BASELINE", help="A number, or zeros, mean, blur or uniform."),
-    ] = None,
+    baseline: shared.Baseline = None,
     layer: shared.Layer = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output", metavar="OUTPUT", help="Of a model with several outputs: the name or number of one."
-        ),
-    ] = None,
+    output: shared.Output = None,
     option: shared.Option = None,
     classes: shared.Classes = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            "--tokenizer",
-            metavar="TOKENIZER",
-            help="For texts: a tokenizer.json, or package.module:name.",
-            show_default=False,
-        ),
-    ] = None,
+    tokenizer: shared.Tokenizer = None,
     layout: shared.Layout = None,
     factory: shared.Factory = None,
     device: shared.Device = None,
     reading: ReadingOptions = NO_OPTIONS,
-    count: Annotated[
-        int, typer.Option("--count", help="How many samples of a seed model, if no INPUT is given.", min=1)
-    ] = 8,
+    count: shared.Count = 8,
     batch_size: shared.BatchSize = None,
     memory_budget: shared.MemoryBudget = None,
     seed: shared.Seed = 0,

@@ -29,6 +29,7 @@ from explain.command_line.listing import (
     list_methods,
     list_models,
 )
+from explain.command_line.reports import REPORT_EXAMPLES, make_report
 from explain.command_line.saved import COMPARE_EXAMPLES, SHOW_EXAMPLES, compare_saved, draw_saved
 from explain.version import VERSION
 
@@ -53,6 +54,7 @@ command(app, "layers", LAYERS_EXAMPLES)(list_layers)
 command(app, "maximize", MAXIMIZE_EXAMPLES)(make_maximization)
 command(app, "compare", COMPARE_EXAMPLES)(compare_saved)
 command(app, "check-migration", CHECK_EXAMPLES)(check_models)
+command(app, "report", REPORT_EXAMPLES)(make_report)
 command(app, "show", SHOW_EXAMPLES)(draw_saved)
 command(app, "gallery", GALLERY_EXAMPLES)(make_gallery)
 command(app, "methods", METHODS_EXAMPLES)(list_methods)

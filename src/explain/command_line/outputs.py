@@ -54,10 +54,10 @@ def check_out(out: Path, *, overwrite: bool, inputs: int = 1) -> None:
         raise OptionError(
             f"--out {out} is one file, but the model has {inputs} inputs, each with its result: give a folder."
         )
-    _check_place(out)
+    check_place(out)
 
 
-def _check_place(out: Path) -> None:
+def check_place(out: Path) -> None:
     """Refuse what cannot be written, before minutes are spent on what to write."""
     is_new = not (is_folder(out) and out.is_dir())
     place = next(one for one in (out.absolute().parents if is_new else [out.absolute()]) if one.exists())

@@ -45,7 +45,7 @@ def draw_saved(
 ) -> None:
     """Say what a saved attribution explains, and draw it."""
     from explain.command_line.outputs import write_file
-    from explain.command_line.written import print_summary, summary
+    from explain.command_line.written import print_summary
     from explain.results.attribution import load
 
     _check_picture(out)
@@ -53,6 +53,8 @@ def draw_saved(
     if out is not None:
         write_file(result, out, result.plot(examples=_indices(examples)))
     if as_json:
+        from explain.render.tables.summary import summary
+
         files = [] if out is None else [str(out)]
         content = {"results": {"attribution": summary(result)}, "files": files}
         typer.echo(json.dumps(content, ensure_ascii=False, indent=2))

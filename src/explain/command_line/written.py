@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +44,8 @@ def report(result: Any, out: Path | None, *, as_json: bool, quiet: bool) -> None
     with shown(False if quiet else None, "drawing"):
         files = [] if out is None else _write(results, out)
     if as_json:
+        from explain.render.tables.summary import summary
+
         content = {name or "attribution": summary(one) for name, one in results.items()}
         typer.echo(
             json.dumps(
@@ -57,47 +58,6 @@ def report(result: Any, out: Path | None, *, as_json: bool, quiet: bool) -> None
             print_summary(name, one)
     if out is not None:
         typer.echo(out)
-
-
-def summary(attribution: Attribution) -> dict[str, Any]:
-    """Give what an attribution says of each example, without its values, as plain data for JSON."""
-    from explain.results.names import class_name, example_name
-
-    predicted = attribution.predicted
-    columns = ("delta", "relative_delta", "steps", "map_error")
-    examples = []
-    for index in range(len(attribution)):
-        target = attribution.target[index] if attribution.target else None
-        row: dict[str, Any] = {
-            "name": example_name(attribution, index),
-            "target": list(target) if isinstance(target, tuple) else target,
-            "class": class_name(attribution, target),
-            "score": _plain(attribution.scores[index]),
-        }
-        if predicted is not None:
-            row["predicted"] = int(predicted[index])
-            row["predicted_class"] = class_name(attribution, int(predicted[index]))
-        for column in columns:
-            if (array := getattr(attribution, column)) is not None:
-                row[column] = _plain(array[index])
-        examples.append(row)
-    plain = ("method", "engine", "framework", "model", "layer", "score", "layout", "options", "seed")
-    found = {name: getattr(attribution, name) for name in plain}
-    found["options"] = json.loads(json.dumps(dict(attribution.options), default=str))
-    return {
-        **found,
-        "shape": list(attribution.values.shape),
-        "versions": dict(attribution.versions),
-        "warnings": list(attribution.notes),
-        "preprocessing": dict(attribution.display.preprocessing),
-        "examples": examples,
-    }
-
-
-def _plain(number: Any) -> float | int | None:
-    """Give a number as JSON can write it: what is not finite, such as a share of zero, is None."""
-    value: float | int = number.item()
-    return value if math.isfinite(value) else None
 
 
 def _shown(write: Callable[[float], str], value: float | None) -> str:
@@ -138,6 +98,8 @@ def _write(results: Mapping[str, Attribution], out: Path) -> list[Path]:
 def _write_one(attribution: Attribution, folder: Path, name: str) -> None:
     """Write one result: the file, its summary, and a picture of each example on one scale."""
     from explain.files.safe_names import safe_name
+    from explain.render.drawn import common_scale
+    from explain.render.tables.summary import summary
     from explain.results.names import example_name
 
     stem = safe_name(f"attribution-{name}" if name else "attribution")
@@ -152,7 +114,7 @@ def _write_one(attribution: Attribution, folder: Path, name: str) -> None:
     pictures: list[str] = []
     for index in range(count):
         pictures.append(safe_name(f"{prefix}{_without_suffix(example_name(attribution, index))}", pictures))
-    scale = _common_scale(attribution, count)
+    scale = common_scale(attribution, count)
     for index, picture in enumerate(counted_each(pictures, "pictures")):
         write_file(attribution, folder / f"{picture}.png", attribution.plot(examples=index, scale=scale))
     content = summary(attribution)
@@ -167,20 +129,10 @@ def _without_suffix(name: str) -> str:
     return stem if dot and suffix.lower() in _SUFFIXES else name
 
 
-def _common_scale(attribution: Attribution, count: int) -> Any:
-    """Give one scale for the pictures of a folder, so that their colours mean the same."""
-    from explain.render import shared_scale
-    from explain.results.heatmap import is_signed
-    from explain.results.view import default_channels, maps_of, view
-
-    channels = default_channels([attribution])
-    drawn = attribution.by_word() if view(attribution) == "text" else attribution
-    return shared_scale(*maps_of(drawn, channels)[:count], signed=is_signed(channels))
-
-
 def print_summary(name: str, attribution: Attribution) -> None:
     """Print a line for each example: what is explained, its score, and how exact the explanation is."""
     from explain.command_line.listing import print_table
+    from explain.render.tables.summary import summary
     from explain.results.names import framework_name, method_name, number, percent
 
     content = summary(attribution)

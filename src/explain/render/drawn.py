@@ -11,10 +11,11 @@ import numpy.typing as npt
 from explain.algorithms.catalogue import methods
 from explain.algorithms.example_warnings import examples_shortened
 from explain.inputs.layout import Layout
-from explain.render.colours import Scale
+from explain.render.colours import Scale, shared_scale
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
-from explain.results.heatmap import ChannelRule, Floats
+from explain.results.heatmap import ChannelRule, Floats, is_signed
+from explain.results.view import default_channels, maps_of, view
 
 # How sequences of numbers are drawn: a line for each channel, or steps by channels as a map.
 SeriesStyle = Literal["lines", "map"]
@@ -174,3 +175,18 @@ class Drawn:
     def _merges(self) -> bool:
         """Whether there is more than one channel to merge."""
         return bool(Layout(self.first.layout).to_canonical(self.first.values).shape[-1] > 1)
+
+
+def common_scale(attribution: Attribution, count: int) -> Scale:
+    """Give one scale for a picture of each of the first examples, so that their colours mean the same.
+
+    Examples
+    --------
+    >>> values = np.array([[1.0, -3.0], [5.0, 0.0]], np.float32)
+    >>> a = Attribution(values, values, "NC", "saliency", np.ones(2))
+    >>> common_scale(a, 1).vmax, common_scale(a, 2).vmax
+    (3.0, 5.0)
+    """
+    channels = default_channels([attribution])
+    drawn = attribution.by_word() if view(attribution) == "text" else attribution
+    return shared_scale(*maps_of(drawn, channels)[:count], signed=is_signed(channels))

@@ -121,6 +121,28 @@ Layer = Annotated[
         help="Explain this layer's output: `explain layers`.",
     ),
 ]
+Baseline = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="BASELINE", help="A number, or zeros, mean, blur or uniform."),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", metavar="OUTPUT", help="Of a model with several outputs: the name or number of one."
+    ),
+]
+Tokenizer = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="TOKENIZER",
+        help="For texts: a tokenizer.json, or package.module:name.",
+        show_default=False,
+    ),
+]
+Count = Annotated[
+    int, typer.Option("--count", help="How many samples of a seed model, if no INPUT is given.", min=1)
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(
