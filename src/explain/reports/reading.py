@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,15 @@ from explain.files.json_text import read_json
 from explain.public_calls.callers_line import at_callers_line
 from explain.reports.record import FORMAT, FORMAT_VERSION, attributions_of, inputs_digests
 from explain.results.attribution import Attribution
+
+# What a call gave, from its results by the names of the inputs.
+_AS_GIVEN: Mapping[str, Callable[[Mapping[str, Attribution]], Any]] = {
+    "one": lambda named: next(iter(named.values())),
+    "tuple": lambda named: tuple(named.values()),
+    "list": lambda named: list(named.values()),
+    "dict": dict,
+    "partial": dict,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +47,8 @@ class Report:
     @property
     def results(self) -> tuple[Any, ...]:
         """What each call of `explain.attribute` gave: an attribution, or several in the structure of the inputs."""
-        found: list[Any] = []
-        for call, named in zip(self.record["calls"], self.calls, strict=True):
-            structure, each = call["structure"], list(named.values())
-            found.append(
-                each[0]
-                if structure == "one"
-                else tuple(each)
-                if structure == "tuple"
-                else each
-                if structure == "list"
-                else dict(named)
-            )
-        return tuple(found)
+        pairs = zip(self.record["calls"], self.calls, strict=True)
+        return tuple(_AS_GIVEN[call["structure"]](named) for call, named in pairs)
 
 
 @at_callers_line
