@@ -193,6 +193,29 @@ def test_token_ids_are_repeated_as_whole_numbers(tmp_path):
     )
 
 
+def test_texts_are_repeated_with_their_tokenizer(tmp_path):
+    torch.manual_seed(0)
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.fc = nn.Embedding(300, 6), nn.Linear(6, 3)
+
+        def forward(self, ids):
+            return self.fc(torch.tanh(self.embedding(ids)).mean(dim=1))
+
+    def tokenizer(text):
+        return [ord(sign) for sign in text]
+
+    model = Reader()
+    a = explain.attribute(model, ["hello", "jelly"], "saliency", tokenizer=tokenizer)
+    file = report_of(tmp_path, a, model=model)
+    assert "give tokenizer=" in str(verify(file, model))
+    assert verify(file, model, tokenizer=tokenizer).passed
+    code = json.loads(file.read_text("utf-8"))["calls"][0]["repeat"]["code"]
+    assert "x=[text.text for text in recorded.texts]" in code
+
+
 def changed(file, change):
     record = json.loads(file.read_text("utf-8"))
     change(record)

@@ -92,7 +92,8 @@ def missing_arguments(results: Mapping[str, Attribution], structure: str) -> lis
     """
     first = next(iter(results.values()))
     missing = []
-    if input_name(first) != "input" or structure == "partial" or first.texts:
+    # Strings that the model itself looks up are not known to be texts.
+    if input_name(first) != "input" or structure == "partial" or (first.texts and not first.reduce):
         missing.append("x")
     if structure == "one" and first.input_name:
         missing.append("x")
@@ -171,11 +172,13 @@ def _plain(value: Any) -> Any:
 def _x(results: Mapping[str, Attribution], structure: str) -> Argument:
     if structure == "one":
         (one,) = results.values()
-        return Argument(_input(one), f"recorded{_input_code(one)}")
+        return Argument(_input(one), _input_code(one, "recorded"))
     if structure == "dict":
-        pairs = ", ".join(f"{name!r}: recorded[{name!r}]{_input_code(one)}" for name, one in results.items())
+        pairs = ", ".join(
+            f"{name!r}: {_input_code(one, f'recorded[{name!r}]')}" for name, one in results.items()
+        )
         return Argument({name: _input(one) for name, one in results.items()}, f"{{{pairs}}}")
-    parts = ", ".join(f"recorded[{place}]{_input_code(one)}" for place, one in enumerate(results.values()))
+    parts = ", ".join(_input_code(one, f"recorded[{place}]") for place, one in enumerate(results.values()))
     values = tuple(_input(one) for one in results.values())
     return Argument(
         values if structure == "tuple" else list(values),
@@ -184,12 +187,16 @@ def _x(results: Mapping[str, Attribution], structure: str) -> Argument:
 
 
 def _input(one: Attribution) -> Any:
+    if one.texts:
+        return [text.text for text in one.texts]
     # Token ids are held in single precision like all inputs.
     return one.inputs.astype(np.int64) if has_token_ids(one) else one.inputs
 
 
-def _input_code(one: Attribution) -> str:
-    return ".inputs.astype(int)" if has_token_ids(one) else ".inputs"
+def _input_code(one: Attribution, recorded: str) -> str:
+    if one.texts:
+        return f"[text.text for text in {recorded}.texts]"
+    return f"{recorded}.inputs.astype(int)" if has_token_ids(one) else f"{recorded}.inputs"
 
 
 def _about_inputs(results: Mapping[str, Attribution], structure: str) -> dict[str, Argument]:
