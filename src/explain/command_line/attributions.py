@@ -9,7 +9,7 @@ import typer
 
 from explain.command_line.arguments import shared_options as shared
 from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOptions
-from explain.command_line.arguments.values import baseline_of, options_of, shape_of, target_of
+from explain.command_line.arguments.values import options_of, shape_of, target_of
 from explain.command_line.command import Quiet
 from explain.errors import OptionError
 
@@ -62,51 +62,40 @@ def make_attribution(
     overwrite: shared.Overwrite = False,
     quiet: Quiet = False,
     old_model: Annotated[str | None, typer.Option("--model", "-m", hidden=True)] = None,
-    framework: Annotated[
-        str | None,
-        typer.Option(
-            "--framework",
-            "-f",
-            metavar="NAME",
-            help="Where MODEL is a function of arrays: torch, tensorflow, jax or numpy.",
-        ),
-    ] = None,
+    framework: shared.Framework = None,
     old_input: Annotated[Path | None, typer.Option("--input", hidden=True)] = None,
 ) -> None:
     """Explain what a model predicts for inputs from files: which parts of each input count for a class."""
-    from explain.api import attribute
     from explain.command_line.arguments.given import given_inputs, given_model, named_or_old
-    from explain.command_line.arguments.tokenizers import tokenizer_of
+    from explain.command_line.explained import explained
     from explain.command_line.outputs import check_out
     from explain.command_line.written import report
 
     name, sources = named_or_old(model, inputs or [], old_model, framework, old_input)
-    options = options_of(option or [])
+    # A wrong option is told before minutes are spent on reading.
+    options_of(option or [])
     if out is not None:
         check_out(out, overwrite=overwrite)
     opened = given_model(name, factory, device)
     given = given_inputs(opened, sources, reading, classes=classes, count=count).in_layout(layout)
     if out is not None:
         check_out(out, overwrite=overwrite, inputs=given.count)
-    result = attribute(
-        opened.model,
-        given.x,
-        method=method,
-        tokenizer=tokenizer_of(tokenizer),
-        target=target_of(target or []),
-        baseline=baseline_of(baseline),
+    result = explained(
+        opened,
+        given,
+        method,
+        target=target,
+        baseline=baseline,
+        output=output,
+        tokenizer=tokenizer,
+        option=option,
+        quiet=quiet,
         score=score,
         layer=layer,
-        output=target_of([output] if output else []),
         framework=None if opened.seed_model else framework,
-        layout=given.layout,
-        lengths=given.lengths,
         batch_size=batch_size,
         memory_budget=memory_budget,
         seed=seed,
-        display=given.display,
-        progress=False if quiet else None,
-        **options,
     )
     report(result, out, as_json=as_json, quiet=quiet)
 

@@ -10,6 +10,7 @@ import typer
 
 from explain.command_line.arguments import shared_options as shared
 from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOptions
+from explain.command_line.arguments.values import options_of
 from explain.command_line.command import DIFFERENT, Quiet
 from explain.errors import OptionError
 
@@ -53,6 +54,7 @@ def make_report(
     layout: shared.Layout = None,
     factory: shared.Factory = None,
     device: shared.Device = None,
+    framework: shared.Framework = None,
     reading: ReadingOptions = NO_OPTIONS,
     count: shared.Count = 8,
     batch_size: shared.BatchSize = None,
@@ -94,37 +96,34 @@ def make_report(
             )
         _check(verify, model_again or model, factory, device, tokenizer, as_json=as_json)
         return
-    from explain.api import attribute
     from explain.command_line.arguments.given import given_inputs, given_model, named_or_old
-    from explain.command_line.arguments.tokenizers import tokenizer_of
-    from explain.command_line.arguments.values import baseline_of, options_of, target_of
+    from explain.command_line.explained import explained
     from explain.reports.writing import report
 
     name, sources = named_or_old(model or model_again, inputs or [])
     file = out or Path("report.html")
     _check_out(file, overwrite=overwrite)
-    options = options_of(option or [])
+    # A wrong option is told before minutes are spent on reading.
+    options_of(option or [])
     opened = given_model(name, factory, device)
     given = given_inputs(opened, sources, reading, classes=classes, count=count).in_layout(layout)
     results = [
-        attribute(
-            opened.model,
-            given.x,
-            method=one,
-            tokenizer=tokenizer_of(tokenizer),
-            target=target_of(target or []),
-            baseline=baseline_of(baseline),
+        explained(
+            opened,
+            given,
+            one,
+            target=target,
+            baseline=baseline,
+            output=output,
+            tokenizer=tokenizer,
+            option=option,
+            quiet=quiet,
             score=score,
             layer=layer,
-            output=target_of([output] if output else []),
-            layout=given.layout,
-            lengths=given.lengths,
+            framework=None if opened.seed_model else framework,
             batch_size=batch_size,
             memory_budget=memory_budget,
             seed=seed,
-            display=given.display,
-            progress=False if quiet else None,
-            **options,
         )
         for one in method or ["integrated_gradients"]
     ]

@@ -125,6 +125,15 @@ Baseline = Annotated[
     str | None,
     typer.Option("--baseline", metavar="BASELINE", help="A number, or zeros, mean, blur or uniform."),
 ]
+Framework = Annotated[
+    str | None,
+    typer.Option(
+        "--framework",
+        "-f",
+        metavar="NAME",
+        help="Where MODEL is a function of arrays: torch, tensorflow, jax or numpy.",
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(
