@@ -17,7 +17,7 @@ from explain.reports.record import Section
 from explain.results.attribution import Attribution
 from explain.results.integration_text import map_error_text, steps_text
 from explain.results.names import class_name, example_name, framework_name, method_name, number, percent
-from explain.results.view import input_name
+from explain.results.view import input_name, view
 
 # Each picture has some ten kilobytes: a page of more is slow to open and nobody looks at all of them.
 MOST_PICTURES = 50
@@ -199,7 +199,11 @@ def _pictures(one: Attribution) -> tuple[tuple[tuple[str, PageImage], ...], str]
     except ExplainError as cause:
         # The numbers of the report are worth having without its pictures.
         return (), f"There is no picture: {cause}"
-    words = "All pictures have one scale of colours." if count > 1 else ""
+    words = ""
+    if count > 1:
+        # The bars of a table have an axis of their own in each picture.
+        of_table = view(one) == "table"
+        words = "Each picture has its own axis." if of_table else "All pictures have one scale of colours."
     if count < len(one):
         words = f"{words} The first {count} of {len(one)} examples are drawn.".strip()
     return tuple(found), words
