@@ -14,7 +14,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
 ARCHITECTURES := tests/architectures
 
-.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
+# Other libraries, beside which the pages of docs/coming-from are tested; without dependencies for the same reason.
+COMING_FROM := tests/coming_from
+
+.PHONY: install architectures-installed coming-from-installed architectures architectures-torch architectures-tensorflow gallery test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
 
 install: $(VENV)/.installed
 
@@ -31,6 +34,12 @@ $(VENV)/.architectures-installed: $(VENV)/.installed $(ARCHITECTURES)/requiremen
 	$(PIP) --no-deps --requirement $(ARCHITECTURES)/requirements.txt
 	touch $@
 
+coming-from-installed: $(VENV)/.coming-from-installed
+
+$(VENV)/.coming-from-installed: $(VENV)/.installed $(COMING_FROM)/requirements.txt
+	$(PIP) --no-deps --requirement $(COMING_FROM)/requirements.txt
+	touch $@
+
 gallery: install
 	$(BIN)/explain gallery --out gallery/output
 
@@ -41,7 +50,7 @@ lint: install
 	$(BIN)/lint-imports --no-cache --no-logo
 
 # Two workers of one thread each: what the tests run is too small to be shared out, and nearly all of it is Python.
-test: lint architectures-installed
+test: lint architectures-installed coming-from-installed
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda and not browser"
 
