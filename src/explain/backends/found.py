@@ -13,7 +13,7 @@ from explain.inputs.examples import Array
 class RuleGradients(NamedTuple):
     """The result of a backward pass in which some operations do not propagate their gradient.
 
-    Parameters
+    Attributes
     ----------
     gradients : tuple of numpy.ndarray
         The result at each input, of the input's shape.
