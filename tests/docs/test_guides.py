@@ -10,13 +10,13 @@ import types
 from pathlib import Path
 
 import pytest
+from docs.pages import blocks_of, tabs_of
 
 import explain
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), REPOSITORY / "CHANGELOG.md"]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Keras runs on one framework in a process.
 IN_A_PROCESS_OF_ITS_OWN = {"docs/guides/jax.md": {"KERAS_BACKEND": "jax"}}
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
@@ -26,22 +26,26 @@ def name_of(page):
     return str(page.relative_to(REPOSITORY))
 
 
-def blocks_of(page):
-    """The Python blocks of a page, each after as many line ends as put its lines where the page has them."""
-    text = page.read_text(encoding="utf-8")
-    return ["\n" * text.count("\n", 0, match.start(1)) + match.group(1) for match in BLOCK.finditer(text)]
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+# A page with tabs is run once for each, as its readers do.
+READ = [(page, tab) for page in PAGES if blocks_of(text_of(page)) for tab in tabs_of(text_of(page))]
 
 
 @pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
-def test_python_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("page", "tab"), READ, ids=[f"{name_of(page)}-{tab}" if tab else name_of(page) for page, tab in READ]
+)
+def test_python_blocks_run_in_order(page, tab, tmp_path, monkeypatch, capsys):
     if name_of(page) in IN_A_PROCESS_OF_ITS_OWN:
         return run_in_a_process_of_its_own(page, tmp_path)
     monkeypatch.chdir(tmp_path)
     # A module of its own, so that classes and functions of the page know where they live.
     module = types.ModuleType(f"page_{page.stem.replace('-', '_')}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for block in blocks_of(page):
+    for block in blocks_of(text_of(page), tab):
         exec(compile(block, str(page), "exec"), module.__dict__)
     return None
 
@@ -49,7 +53,7 @@ def test_python_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
 def run_in_a_process_of_its_own(page, folder):
     warnings = "import warnings, explain\nwarnings.simplefilter('error', explain.errors.ExplainWarning)\n"
     ran = subprocess.run(
-        [sys.executable, "-c", warnings + "\n".join(blocks_of(page))],
+        [sys.executable, "-c", warnings + "\n".join(blocks_of(text_of(page)))],
         env={**os.environ, **IN_A_PROCESS_OF_ITS_OWN[name_of(page)]},
         cwd=folder,
         capture_output=True,
@@ -62,7 +66,48 @@ def run_in_a_process_of_its_own(page, folder):
 def test_every_guide_has_something_to_run():
     guides = sorted((DOCS / "guides").glob("*.md"))
     assert len(guides) >= 4
-    assert all(blocks_of(guide) for guide in guides)
+    assert all(blocks_of(text_of(guide)) for guide in guides)
+
+
+def test_every_tutorial_is_run_in_both_frameworks():
+    tutorials = sorted(set((DOCS / "tutorials").glob("*.md")) - {DOCS / "tutorials" / "index.md"})
+    assert {page.stem for page in tutorials} == set(explain.zoo.names())
+    assert all(tabs_of(text_of(page)) == ["PyTorch", "TensorFlow"] for page in tutorials)
+
+
+def test_blocks_of_a_tab_and_of_all():
+    page = """
+```python
+first
+```
+
+=== "PyTorch"
+
+    ```python
+    of_torch
+    ```
+
+=== "TensorFlow"
+
+    ```sh
+    not python
+    ```
+
+    ```python
+    if of_tensorflow:
+        pass
+    ```
+
+```python
+last
+```
+"""
+    assert tabs_of(page) == ["PyTorch", "TensorFlow"]
+    assert [block.strip() for block in blocks_of(page, "PyTorch")] == ["first", "of_torch", "last"]
+    others = blocks_of(page, "TensorFlow")
+    assert [block.strip() for block in others] == ["first", "if of_tensorflow:\n    pass", "last"]
+    assert page.splitlines()[others[1].count("\n") - 2].strip() == "if of_tensorflow:"
+    assert tabs_of("no code") == [None]
 
 
 def test_table_of_methods_is_the_catalogues():
@@ -88,6 +133,6 @@ def test_table_of_methods_is_the_catalogues():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_to_files(page):
-    for target in LINK.findall(page.read_text(encoding="utf-8")):
+    for target in LINK.findall(text_of(page)):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{name_of(page)} links to {target}"
