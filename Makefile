@@ -17,7 +17,7 @@ ARCHITECTURES := tests/architectures
 # Other libraries, beside which the pages of docs/coming-from are tested; without dependencies for the same reason.
 COMING_FROM := tests/coming_from
 
-.PHONY: install architectures-installed coming-from-installed architectures architectures-torch architectures-tensorflow gallery test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
+.PHONY: install architectures-installed coming-from-installed architectures architectures-torch architectures-tensorflow gallery docs notebooks test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
 
 install: $(VENV)/.installed
 
@@ -42,6 +42,14 @@ $(VENV)/.coming-from-installed: $(VENV)/.installed $(COMING_FROM)/requirements.t
 
 gallery: install
 	$(BIN)/explain gallery --out gallery/output
+
+# The site, from docs/ and mkdocs.yml, with warnings as errors: open site/index.html, it needs no server and no network.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
+# Runs the notebooks and stores what they show, of which a test then says whether it still holds. Look at every picture.
+notebooks: install
+	$(BIN)/python tests/docs/test_notebooks.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -129,4 +137,4 @@ $(PEERS)/.installed: constraints.txt $(wildcard $(REQUIREMENTS)/*.txt)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(CUDA_WHEELS) gallery/output .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(CUDA_WHEELS) gallery/output site .coverage .mypy_cache .pytest_cache .ruff_cache
