@@ -1,6 +1,8 @@
 // What the theme makes and leaves unnamed, for keyboards and screen readers: the search is a dialog with a name; regions that
-// scroll are reached by the keyboard; a copy button and a list within a list are no landmarks of the page.
+// scroll are reached by the keyboard; a copy button and a list within a list are no landmarks of the page; the empty corner of
+// a table is no heading.
 document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+document.querySelectorAll("th:empty").forEach((corner) => corner.replaceWith(document.createElement("td")));
 
 function mend() {
   document.querySelectorAll(".md-typeset__scrollwrap, .md-content div[style*='overflow:auto']").forEach((region) => {

@@ -6,6 +6,7 @@ import importlib
 import re
 from pathlib import Path
 
+import griffe
 import pytest
 import yaml
 
@@ -127,3 +128,19 @@ def test_lists_begin_after_an_empty_line(page):
         begins = re.match(r"(-|\*|1\.) ", line) is not None and not fenced
         assert not (begins and re.match(r"[A-Za-z`(]", before)), f"{page.name}: {line}"
         before = line
+
+
+def test_each_parameter_of_the_api_has_its_own_type_and_default():
+    extension = hook("own_types").OwnTypes()
+    figure = griffe.load(
+        "explain.render.figure",
+        search_paths=[REPOSITORY / "src"],
+        extensions=griffe.load_extensions(extension),
+        docstring_parser="numpy",
+        docstring_options={"warn_missing_types": False},
+    )
+    (section,) = (one for one in figure["plot"].docstring.parsed if one.kind.value == "parameters")
+    found = {one.name: (str(one.annotation), str(one.value)) for one in section.value}
+    assert found["max_examples"] == ("int", "8")
+    assert found["pieces"] == ("bool", "False")
+    assert found["title"] == ("str | None", "None")
