@@ -6,7 +6,6 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from advice.advice import BOTH, Advice
 from short_training import network, pictures, train
@@ -34,8 +33,15 @@ def with_epoch(kit: Any, epoch: Any) -> Any:
 
 
 def without_tensorboard(kit: Any, **given: Any) -> Any:
-    with mock.patch.dict(sys.modules, {"tensorboard": None}):
+    # Not by mock.patch.dict, which takes modules out again that are imported meanwhile.
+    held = sys.modules.pop("tensorboard", None)
+    sys.modules["tensorboard"] = None  # type: ignore[assignment]
+    try:
         return trained(kit, **given)
+    finally:
+        del sys.modules["tensorboard"]
+        if held is not None:
+            sys.modules["tensorboard"] = held
 
 
 def with_writer(kit: Any, **given: Any) -> Any:
@@ -60,7 +66,7 @@ ADVICE = (
     Advice(" is out of range: give a whole number, at least ", OptionError, lambda kit: with_epoch(kit, 0.5),
            lambda kit: with_epoch(kit, 1), on=ONCE),
     Advice(" is no beginning of a tag: give a text such as ", OptionError, lambda kit: trained(kit, tag=""),
-           lambda kit: trained(kit, tag="attribution/validation"), on=ONCE),
+           lambda kit: trained(kit, tag="ig/validation"), on=ONCE),
     Advice(" is not a sequence of names: give a str for each example", OptionError,
            lambda kit: trained(kit, names="cat"), lambda kit: trained(kit, names=["cat", "dog"]), on=ONCE),
     Advice(" examples: give one name for ", OptionError, lambda kit: trained(kit, names=["cat"]),

@@ -58,7 +58,7 @@ def test_an_epoch_that_cannot_be_explained_is_said_and_training_goes_on(kit, tmp
     assert written.startswith("The explanation of epoch 1 failed: TargetError: ")
     found = read(log)
     assert not found.images
-    assert found.texts["attribution/saliency/failed/text_summary"][1] == written
+    assert found.texts["saliency/failed/text_summary"][1] == written
 
 
 def test_an_epoch_after_a_failed_one_is_explained(torch_kit, tmp_path):
@@ -79,7 +79,7 @@ def test_an_epoch_after_a_failed_one_is_explained(torch_kit, tmp_path):
         "epoch-0001-failed.txt",
         "epoch-0002.npz",
     ]
-    assert read(tmp_path / "log").scalars["attribution/saliency/relative_l2/since_previous"] == {2: 0.0}
+    assert read(tmp_path / "log").scalars["saliency/relative_l2/since_previous"] == {2: 0.0}
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_training(kit, tmp_path):
@@ -189,8 +189,8 @@ def test_a_loop_of_ones_own_in_keras_may_call_the_end_of_epochs_alone(tensorflow
         callback.on_epoch_end(epoch)
     callback.on_train_end()
     found = read(tmp_path)
-    assert set(found.images["attribution/saliency/example-1"]) == {0, 1}
-    assert found.scalars["attribution/saliency/relative_l2/since_first"] == {1: 0.0}
+    assert set(found.images["saliency/example-1"]) == {0, 1}
+    assert found.scalars["saliency/relative_l2/since_first"] == {1: 0.0}
 
 
 def test_a_second_training_is_compared_with_itself_alone(tensorflow_kit, tmp_path):

@@ -77,8 +77,8 @@ def test_it_writes_to_the_logger_of_the_trainer(fit, tmp_path):
     lit = fit(callback, logger=logger)
     found = read(tmp_path / "runs" / "one")
     assert set(found.scalars["loss"]) == set(range(6))
-    assert set(found.images) == {"attribution/saliency/example-0", "attribution/saliency/example-1"}
-    assert set(found.scalars["attribution/saliency/relative_l2/since_first"]) == {1}
+    assert set(found.images) == {"saliency/example-0", "saliency/example-1"}
+    assert set(found.scalars["saliency/relative_l2/since_first"]) == {1}
     last = explain.load(tmp_path / "maps" / "epoch-0001")
     assert last.model == "Lit"
     np.testing.assert_array_equal(
@@ -93,9 +93,7 @@ def test_training_is_the_same_to_the_bit(fit, tmp_path):
     assert explained.losses == plain.losses
     for one, other in zip(explained.state_dict().values(), plain.state_dict().values(), strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
-    assert set(read(tmp_path / "log").images) == {
-        f"attribution/integrated_gradients/example-{n}" for n in range(4)
-    }
+    assert set(read(tmp_path / "log").images) == {f"integrated_gradients/example-{n}" for n in range(4)}
 
 
 def test_a_trainer_without_a_logger_of_tensorboard(fit, tmp_path):

@@ -22,18 +22,15 @@ def test_tensorboard_shows_both_frameworks(tmp_path):
         images, scalars, texts = (server.tags(plugin, 2) for plugin in ("images", "scalars", "text"))
         assert set(images) == set(scalars) == set(texts) == {"torch", "tensorflow"}
         for run in images:
-            assert images[run] == {"attribution/saliency/cat", "attribution/saliency/ship"}
-            assert "attribution/saliency/relative_l2/since_first" in scalars[run]
+            assert images[run] == {"saliency/cat", "saliency/ship"}
+            assert "saliency/relative_l2/since_first" in scalars[run]
             assert len(scalars[run]) == 12
             written = read(tmp_path / "runs" / run)
             for tag in scalars[run]:
                 assert server.scalars(run, tag) == pytest.approx(written.scalars[tag])
             a = [explain.load(tmp_path / "runs" / f"{run}-maps" / f"epoch-000{epoch}") for epoch in range(2)]
-            moved = server.scalars(run, "attribution/saliency/relative_l2/since_first")
+            moved = server.scalars(run, "saliency/relative_l2/since_first")
             assert moved == pytest.approx({1: explain.compare(*a).mean["relative_l2"]})
-            for epoch, png in server.images(run, "attribution/saliency/ship").items():
-                figure = a[epoch].plot(examples=1, title=f"Saliency, epoch {epoch}")
-                figure.set_dpi(100)
-                figure.canvas.draw()
+            for epoch, png in server.images(run, "saliency/ship").items():
                 shown = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-                np.testing.assert_array_equal(shown, np.asarray(figure.canvas.buffer_rgba())[..., :3])
+                np.testing.assert_array_equal(shown, written.images["saliency/ship"][epoch])

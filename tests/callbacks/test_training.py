@@ -86,13 +86,13 @@ def test_how_far_the_maps_moved_is_what_compare_says_of_the_files(kit, tmp_path)
     epochs = [explain.load(maps / f"epoch-{epoch:04d}.npz") for epoch in range(3)]
     for since, earlier in (("first", {1: 0, 2: 0}), ("previous", {1: 0, 2: 1})):
         for figure in ("relative_l2", "pearson", "spearman", "top_overlap", "ssim"):
-            values = found.scalars[f"attribution/saliency/{figure}/since_{since}"]
+            values = found.scalars[f"saliency/{figure}/since_{since}"]
             wanted = {
                 now: explain.compare(epochs[then], epochs[now]).mean[figure] for now, then in earlier.items()
             }
             assert values == pytest.approx(wanted, rel=1e-6)
-        assert found.scalars[f"attribution/saliency/same_target/since_{since}"] == {1: 1.0, 2: 1.0}
-    assert 0.01 < found.scalars["attribution/saliency/relative_l2/since_first"][2] < 2
+        assert found.scalars[f"saliency/same_target/since_{since}"] == {1: 1.0, 2: 1.0}
+    assert 0.01 < found.scalars["saliency/relative_l2/since_first"][2] < 2
 
 
 @pytest.mark.filterwarnings("ignore::explain.errors.ZeroGradientWarning")
@@ -114,14 +114,15 @@ def test_examples_whose_predicted_class_changed_are_left_out(torch_kit, tmp_path
             model.bias.zero_()
         assert hook(2).target == (0, 0, 0, 0)
     found = read(tmp_path).scalars
-    assert found["attribution/saliency/same_target/since_first"] == {1: 0.5, 2: 0.5}
-    assert found["attribution/saliency/same_target/since_previous"] == {1: 0.5, 2: 0.0}
+    assert found["saliency/same_target/since_first"] == {1: 0.5, 2: 0.5}
+    assert found["saliency/same_target/since_previous"] == {1: 0.5, 2: 0.0}
     # Two zero maps of the class without weights; then ‖3w − w‖ / ‖3w‖. Nothing is compared where all changed.
-    assert found["attribution/saliency/relative_l2/since_first"] == pytest.approx({1: 0.0, 2: 2 / 3})
-    assert found["attribution/saliency/relative_l2/since_previous"] == {1: 0.0}
+    assert found["saliency/relative_l2/since_first"] == pytest.approx({1: 0.0, 2: 2 / 3})
+    assert found["saliency/relative_l2/since_previous"] == {1: 0.0}
 
 
-def test_pictures_are_those_that_plot_draws(kit, tmp_path):
+def test_a_picture_has_the_input_its_map_and_the_overlay(kit, tmp_path):
+    """Read back from the middle of each of 8×8 squares: grey levels of the input, and the sign of each value."""
     x, y = pictures(kit)
     names = ["red panda", "owl/night", "owl/night"]
     train(
@@ -132,11 +133,29 @@ def test_pictures_are_those_that_plot_draws(kit, tmp_path):
     assert set(found.images) == {"mine/red panda", "mine/owl/night", "mine/owl/night-2"}
     for epoch in (0, 1):
         a = explain.load(tmp_path / "maps" / f"epoch-{epoch:04d}.npz")
-        figure = a.plot(examples=2, title=f"Saliency, epoch {epoch}")
-        figure.set_dpi(100)
-        figure.canvas.draw()
-        wanted = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-        np.testing.assert_array_equal(found.images["mine/owl/night-2"][epoch], wanted)
+        pixels = found.images["mine/owl/night-2"][epoch].astype(int)
+        assert pixels.shape[1] == 900
+        middles = np.arange(8) * 37 + 18
+        grey, colour, mixed = (
+            pixels[-296:, left : left + 296][middles][:, middles] for left in (0, 302, 604)
+        )
+        given, values = a.inputs[2].reshape(8, 8), a.values[2].reshape(8, 8)
+        assert np.corrcoef(grey[..., 0].ravel(), given.ravel())[0, 1] > 0.999
+        strong = np.abs(values) > 0.3 * np.abs(values).max()
+        for panel in (colour, mixed):
+            assert (np.sign(panel[..., 0] - panel[..., 2]) == np.sign(values))[strong].all()
+
+
+def test_what_is_no_picture_is_drawn_as_plot_draws_it(torch_kit, tmp_path):
+    x = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
+    model = torch_kit.randomised(torch_kit.torch.nn.Linear(5, 3))
+    with AttributionHook(model, x, "input_x_gradient", target=1, log_dir=tmp_path) as hook:
+        a = hook(4)
+    figure = a.plot(examples=1, title="Epoch 4")
+    figure.set_dpi(100)
+    figure.canvas.draw()
+    wanted = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    np.testing.assert_array_equal(read(tmp_path).images["input_x_gradient/example-1"][4], wanted)
 
 
 def test_names_of_the_display_are_tags(torch_kit, tmp_path):
@@ -146,7 +165,7 @@ def test_names_of_the_display_are_tags(torch_kit, tmp_path):
         network(torch_kit), x, "saliency", log_dir=tmp_path, target=0, display=display
     ) as hook:
         hook(0)
-    assert set(read(tmp_path).images) == {"attribution/saliency/a.png", "attribution/saliency/b.png"}
+    assert set(read(tmp_path).images) == {"saliency/a.png", "saliency/b.png"}
 
 
 def test_several_inputs_have_tags_and_files_of_their_own(torch_kit, tmp_path):
@@ -171,7 +190,7 @@ def test_several_inputs_have_tags_and_files_of_their_own(torch_kit, tmp_path):
     assert stems == ["epoch-0000-image", "epoch-0000-table", "epoch-0001-image", "epoch-0001-table"]
     assert explain.load(tmp_path / "maps" / "epoch-0001-table") == second["table"]
     found = read(tmp_path / "log")
-    root = "attribution/saliency"
+    root = "saliency"
     assert set(found.images) == {f"{root}/{name}/{one}" for name in ("image", "table") for one in "ab"}
     assert found.scalars[f"{root}/table/relative_l2/since_first"] == {1: 0.0}
 
@@ -187,5 +206,5 @@ def test_a_writer_of_the_training_stays_open(torch_kit, tmp_path):
     writer.close()
     found = read(tmp_path)
     assert found.scalars["loss"] == {2: 0.25}
-    assert set(found.images["attribution/saliency/example-1"]) == {0, 1}
+    assert set(found.images["saliency/example-1"]) == {0, 1}
     assert len(list(tmp_path.iterdir())) == 1

@@ -37,7 +37,7 @@ class EpochAttributions:
     names : sequence of str, optional
         The names of the examples in tags; by default ``display.example_names``, else ``example-0``…
     tag : str, optional
-        How every tag begins; by default ``attribution/`` and the name of the method.
+        How every tag begins; by default the name of the method.
 
     Raises
     ------
@@ -56,13 +56,13 @@ class EpochAttributions:
     ) -> None:
         if tag is not None and (not isinstance(tag, str) or not tag.strip("/")):
             raise OptionError(
-                f"tag={brief(tag)} is no beginning of a tag: give a text such as 'attribution/validation', or None."
+                f"tag={brief(tag)} is no beginning of a tag: give a text such as 'ig/validation', or None."
             )
         self._question = question
         self._every = whole_number("every", every, 1)
         self._folder = None if folder is None else Path(folder)
         self._names = checked_names(names)
-        self._tag = f"attribution/{question.method_name}" if tag is None else tag.strip("/")
+        self._tag = question.method_name if tag is None else tag.strip("/")
         self._first: Parts = {}
         self._last: Parts = {}
 

@@ -41,7 +41,7 @@ class AttributionHook:
     names : sequence of str, optional
         The names of the examples in tags; by default ``display.example_names``, else ``example-0``…
     tag : str, optional
-        How every tag begins; by default ``attribution/`` and the name of the method.
+        How every tag begins; by default the name of the method.
     **arguments
         Further arguments of `explain.attribute`, such as `target`, and options of the method. Give `target`, the class
         of each example: without it the predicted class is explained, which changes during training, and examples whose
