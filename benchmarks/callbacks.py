@@ -1,7 +1,9 @@
 """Times epochs of training with an explanation and without, in turns: `python -m benchmarks.callbacks torch`.
 
-A training explains every second epoch, so that both kinds share the process, the model and whatever else the machine
-does. The figures, and those of `tensorflow`, stand in `docs/guides/training.md`.
+A training explains every second epoch, so that both kinds share the process and the model. Times are those of the
+processor, so that other work on the machine does not count; with ``OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+TF_NUM_INTEROP_THREADS=1`` they are what a machine with nothing else to do takes. The figures, and those of
+`tensorflow`, stand in `docs/guides/training.md`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import typer
 import explain
 from benchmarks.interleaving import spread
 
-MODEL, PICTURES, BATCH, EXAMPLES = "cifar_keras", 2048, 32, 8
+MODEL, PICTURES, BATCH, EXAMPLES = "cifar_keras", 512, 32, 8
 WAYS: dict[str, dict[str, Any]] = {
     "saliency": {"method": "saliency", "log_dir": "log", "folder": "maps"},
     "integrated gradients": {"method": "ig", "log_dir": "log", "folder": "maps"},
@@ -38,13 +40,13 @@ def epochs_torch(count: int, explained: Any, target: list[int], **arguments: Any
     seconds = []
     with AttributionHook(model, explained, every=2, target=target, **arguments) as hook:
         for epoch in range(count):
-            began = time.perf_counter()
+            began = time.process_time()
             for rows in torch.randperm(PICTURES).split(BATCH):
                 optimizer.zero_grad()
                 torch.nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
                 optimizer.step()
             hook(epoch)
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - began)
     return seconds
 
 
@@ -59,9 +61,9 @@ def epochs_tensorflow(count: int, explained: Any, target: list[int], **arguments
     times: list[float] = []
     # Keras calls the callbacks in their order.
     begun = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: times.append(time.perf_counter())
+        on_epoch_begin=lambda epoch, logs: times.append(time.process_time())
     )
-    ended = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
+    ended = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.process_time()))
     callback = AttributionCallback(explained, every=2, target=target, **arguments)
     model.fit(
         *_data(explained.shape[1:]),
@@ -77,7 +79,7 @@ EPOCHS: dict[str, Callable[..., list[float]]] = {"torch": epochs_torch, "tensorf
 
 
 def main(framework: str, rounds: Annotated[int, typer.Option(help="Epochs of each kind.")] = 7) -> None:
-    """Print the seconds of an epoch without an explanation, and what one adds."""
+    """Print the processor's seconds of an epoch without an explanation, and what one adds."""
     samples = explain.zoo.samples(MODEL, framework)
     target = [int(one) for one in np.arange(EXAMPLES)]
     for name, way in WAYS.items():
