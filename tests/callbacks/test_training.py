@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from short_training import network, pictures, train, train_torch
+from short_training import network, pictures, train, train_keras, train_torch
 from written_events import read
 
 import explain
@@ -193,6 +193,23 @@ def test_several_inputs_have_tags_and_files_of_their_own(torch_kit, tmp_path):
     root = "saliency"
     assert set(found.images) == {f"{root}/{name}/{one}" for name in ("image", "table") for one in "ab"}
     assert found.scalars[f"{root}/table/relative_l2/since_first"] == {1: 0.0}
+
+
+def test_one_folder_for_keras_and_for_the_callback(tensorflow_kit, tmp_path):
+    from explain.callbacks.keras import AttributionCallback
+
+    x, y = pictures(tensorflow_kit)
+    own = AttributionCallback(x[:2], "saliency", target=0, log_dir=tmp_path)
+    train_keras(
+        tensorflow_kit,
+        network(tensorflow_kit),
+        x,
+        y,
+        2,
+        [tensorflow_kit.keras.callbacks.TensorBoard(tmp_path), own],
+    )
+    assert set(read(tmp_path).images["saliency/example-0"]) == {0, 1}
+    assert set(read(tmp_path / "train").scalars["epoch_loss"]) == {0, 1}
 
 
 def test_a_writer_of_the_training_stays_open(torch_kit, tmp_path):
