@@ -29,8 +29,7 @@ def read(folder: Path) -> SimpleNamespace:
         elif plugin == "images":
             # The width and the height stand before the files.
             found.images[tag] = {step: _pixels(value[2]) for step, value in values.items()}
-        else:
-            assert plugin == "text"
+        elif plugin == "text":
             found.texts[tag] = {step: value.item().decode() for step, value in values.items()}
     return found
 
