@@ -23,6 +23,8 @@ _WIDTH = 900 / DPI
 _GAP = 6 / DPI
 _TYPE = 12.0
 _TALLEST = 900 / DPI
+# A row of pixels can still be seen.
+_LEAST = 24 / DPI
 # Pictures flatter than this stand below each other.
 _FLAT = 0.5
 # For what `explain.render.plot` draws, whose words are small on a card and large on demand.
@@ -73,8 +75,8 @@ def _card(attribution: Attribution, example: int, epoch: int) -> Figure:
     slope = heatmap.shape[0] / heatmap.shape[1]
     stacked = slope < _FLAT
     width = _WIDTH if stacked else (_WIDTH - 2 * _GAP) / 3
-    height = min(width * slope, _TALLEST)
-    width = min(width, height / slope)
+    height = max(min(width * slope, _TALLEST), _LEAST)
+    width = max(min(width, height / slope), _LEAST)
     top = 3.1 * _TYPE / 72
     sheet = Sheet(_WIDTH, top + (3 * height + 2 * _GAP if stacked else height))
     limits = f"colours {'±' if scale.signed else '0 to'} {number(scale.vmax)}"
