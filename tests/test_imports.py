@@ -49,6 +49,34 @@ def test_import_loads_no_framework_and_is_quick():
     assert min(float(fresh(code)) for _ in range(3)) < 0.5
 
 
+def test_callbacks_load_what_they_are_asked_for():
+    code = """
+        import sys
+        import explain
+        explain.callbacks
+        heavy = {"torch", "tensorflow", "jax", "keras", "lightning", "matplotlib", "tensorboard"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+        explain.callbacks.torch.AttributionHook
+        assert not {"tensorflow", "keras", "lightning", "tensorboard"} & set(sys.modules)
+        print("done")
+    """
+    assert fresh(code) == "done\n"
+
+
+def test_callbacks_of_keras_need_keras():
+    code = """
+        import sys
+        sys.modules["keras"] = None
+        import explain
+        try:
+            from explain.callbacks.keras import AttributionCallback
+        except explain.errors.FrameworkNotInstalledError as error:
+            assert "pip install 'explain-toolkit[tensorflow]'" in str(error)
+            print("done")
+    """
+    assert fresh(code) == "done\n"
+
+
 def test_neither_framework(saved):
     # Loading, comparing and the errors that name the extras; no framework can be imported at all.
     code = """

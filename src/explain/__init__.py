@@ -7,7 +7,7 @@ from explain.lazy_names import importer as _importer
 from explain.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
-    from explain import migration, preprocessing, render, reports, zoo
+    from explain import callbacks, migration, preprocessing, render, reports, zoo
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
     from explain.fingerprints import fingerprint
@@ -30,6 +30,7 @@ _HOMES = {
     "attribute": "explain.api",
     "maximize": "explain.api",
     "methods": "explain.algorithms.catalogue",
+    "callbacks": "explain.callbacks",
     "compare": "explain.results.comparison",
     "check_migration": "explain.migration.check",
     "MigrationReport": "explain.migration.report",
@@ -56,6 +57,7 @@ __all__ = [
     "Display",
     "MigrationReport",
     "attribute",
+    "callbacks",
     "check_migration",
     "compare",
     "errors",

@@ -161,6 +161,10 @@ class ClassNamesWarning(ExplainWarning):
     """The names of the classes are not as many as the outputs: they are left out."""
 
 
+class CallbackWarning(ExplainWarning):
+    """The explanation of an epoch failed; training went on without it."""
+
+
 class ConvergenceWarning(ExplainWarning):
     """An integral has not converged: the error of its map, or of the sum of its values, is too large."""
 

@@ -16,6 +16,7 @@ ROOT = Path(explain.__file__).parent
 FOLDERS = (
     "algorithms",
     "backends",
+    "callbacks",
     "explanation",
     "inputs",
     "jax_ext",
@@ -36,6 +37,8 @@ NOT_OF_A_CALL = ("running/backend_contract.py", "tf_ext/zoo/", "torch_ext/zoo/")
 
 # Messages that no call of a user raises, with the reason.
 WITHOUT_A_CALL = {
+    " needs lightning, which is not installed (": "An extra that is not installed; tests/callbacks hides it.",
+    " needs Keras, which cannot be imported (": "A framework that is not installed; tests/test_imports.py hides it.",
     " needs soundfile (": "An extra that is not installed; tests/inputs/readers hides it.",
     " needs pandas (": "The same.",
     " needs pyarrow (": "The same.",

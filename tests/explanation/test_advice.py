@@ -8,6 +8,7 @@ import pytest
 from advice import (
     arguments,
     attention,
+    callbacks,
     files,
     functions,
     inventory,
@@ -27,6 +28,7 @@ from advice import (
 TABLES = (
     arguments,
     attention,
+    callbacks,
     files,
     functions,
     maps,
