@@ -150,7 +150,11 @@ def test_show_draws(saved, tmp_path):
 def test_gallery_of_one_model_and_method(tmp_path):
     result = run("gallery", "-o", tmp_path, "-m", "cifar_net", "--method", "gradient")
     assert result.exit_code == 0, result.output
-    assert {path.name for path in tmp_path.iterdir()} == {"index.html", "cifar_net-saliency.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("index.html", "parity.html", "cifar_net.html", "cifar_net")
+    }
+    assert f"open it now, the rest follows: {tmp_path}" in "".join(result.output.split("\n"))
+    assert result.output.rstrip().endswith("index.html")
 
 
 def test_different_questions_are_not_compared(saved, tmp_path):

@@ -1,9 +1,7 @@
-"""The gallery on a small selection: what it writes, that two runs write the same, that the page is sound."""
+"""The gallery on a small selection: what it writes, that two runs write the same, that the pages are sound."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -23,13 +21,16 @@ from explain.errors import (
     UnsupportedModelError,
     ZooError,
 )
-from explain.gallery import BATCH_SIZE, generate, generator, write_readme_picture
-from explain.gallery import computation as results_module
-from explain.gallery.computation import explain_model
+from explain.gallery import BATCH_SIZE, asking, computation, generate, generator, write_readme_picture
+from explain.gallery.asking import explain_model
 from explain.gallery.exhibits import exhibit
-from explain.gallery.page import summary, write_page
+from explain.gallery.pages.filtering import filter_script
+from explain.gallery.pages.model_page import write_model_page
+from explain.gallery.pages.parity import parity_rows
+from explain.gallery.pages.pictures import Pictures
 from explain.inputs.layout import Layout
 
+MODELS = ("cifar_net", "names_rnn")
 FEW = {
     "integrated_gradients": {"n_steps": 4},
     "conductance": {"n_steps": 4},
@@ -62,13 +63,17 @@ def shown(name):
     ]
 
 
+def page_of(results):
+    return write_model_page(results, Pictures(results.name))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("gallery")
     steps = []
     generate(
         out,
-        models=["cifar_net", "names_rnn"],
+        models=MODELS,
         count=1,
         options=FEW,
         progress=lambda done, total, what: steps.append((done, total, what)),
@@ -78,67 +83,122 @@ def folder(tmp_path_factory):
     return out
 
 
-@pytest.fixture(scope="module")
-def html(folder):
-    return (folder / "index.html").read_text(encoding="utf-8")
+@pytest.fixture(scope="module", params=["index", "parity", *MODELS])
+def html(folder, request):
+    return (folder / f"{request.param}.html").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(html):
     return Page(html)
 
 
+def read(path):
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+
+
 def test_every_method_of_the_catalogue_is_drawn_for_every_model(folder):
-    expected = {f"{name}-{row.name}.png" for name in ("cifar_net", "names_rnn") for row in shown(name)}
-    assert {path.name for path in folder.iterdir()} == expected | {"index.html"}
-    for name in expected:
-        with Image.open(folder / name) as picture:
-            picture.verify()
+    expected = {f"{name}/{row.name}.png" for name in MODELS for row in shown(name)}
+    expected |= {f"{name}/{row.name}-small.png" for name in MODELS for row in shown(name)}
+    written = files_of(folder)
+    assert expected <= set(written)
+    assert {name for name in written if "/" not in name} == {
+        "index.html",
+        "parity.html",
+        *(f"{name}.html" for name in MODELS),
+    }
+    for name, path in written.items():
+        if name.endswith(".png"):
+            with Image.open(path) as picture:
+                picture.verify()
 
 
 def test_two_runs_give_the_same_bytes(folder, tmp_path):
-    generate(tmp_path, models=["cifar_net", "names_rnn"], count=1, options=FEW)
-    for path in folder.iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    generate(tmp_path, models=MODELS, count=1, options=FEW)
+    written = files_of(folder)
+    assert files_of(tmp_path).keys() == written.keys()
+    for name, path in written.items():
+        assert (tmp_path / name).read_bytes() == path.read_bytes(), name
 
 
-def test_the_page_needs_no_other_file_and_no_network(html, page):
+def test_a_page_needs_no_network_and_has_one_script(html, page):
     # Base64 has slashes of its own.
-    assert "//" not in re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
+    assert "//" not in re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html).replace(filter_script(), "")
     assert "url(" not in html
-    assert "<script" not in html
+    assert html.count("<script") == html.count(f"<script>{filter_script()}</script>") == 1
     for name, attributes in page.elements:
-        assert name not in {"link", "iframe", "object", "script"}
+        assert name not in {"link", "iframe", "object"}
         assert not any(key.startswith("on") for key in attributes)
-        assert attributes.get("src", "data:").startswith("data:")
-        assert attributes.get("href", "#").startswith("#")
+        assert not re.match(r"\w+:(?!image/png;base64,)", attributes.get("src", ""))
+        assert not re.match(r"\w+:", attributes.get("href", ""))
 
 
-def test_every_link_has_its_target_and_every_id_is_there_once(page):
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    assert {link["href"][1:] for link in page.all("a")} <= set(ids)
-    labels = {
-        attributes["aria-labelledby"] for _, attributes in page.elements if "aria-labelledby" in attributes
+def test_every_link_and_picture_has_its_target_and_every_id_is_there_once(folder):
+    written = files_of(folder)
+    pages = {name: read(path) for name, path in written.items() if name.endswith(".html")}
+    ids = {
+        name: [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+        for name, page in pages.items()
     }
-    assert labels <= set(ids)
+    used = set()
+    for name, page in pages.items():
+        assert len(ids[name]) == len(set(ids[name]))
+        labels = {one["aria-labelledby"] for _, one in page.elements if "aria-labelledby" in one}
+        labels |= {one["for"] for one in page.all("label")}
+        assert labels <= set(ids[name])
+        for link in page.all("a"):
+            file, _, place = link["href"].partition("#")
+            assert (file or name) in written, link
+            assert not place or place in ids[file or name], link
+            used.add(file)
+        for image in page.all("img"):
+            if not image["src"].startswith("data:"):
+                assert image["src"] in written, image
+                used.add(image["src"])
+    # Nothing is written that no page shows or names, but for the page that is opened.
+    assert set(written) - used == set()
 
 
-def test_every_image_is_a_picture_and_says_what_is_seen(page):
-    images = page.all("img")
-    assert images
-    for image in images:
-        assert len(image["alt"]) > 10
-        kind, _, data = image["src"].partition(",")
-        assert kind == "data:image/png;base64"
-        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
-            assert picture.format == "PNG"
-            picture.load()
-    alts = [image["alt"] for image in images]
+def test_every_picture_says_what_is_seen_and_keeps_its_room(folder):
+    alts = []
+    for name, path in files_of(folder).items():
+        if not name.endswith(".html"):
+            continue
+        for image in read(path).all("img"):
+            assert len(image["alt"]) > 10
+            alts.append(image["alt"])
+            if image["src"].startswith("data:image/png;base64,"):
+                continue
+            assert image["loading"] == "lazy"
+            with Image.open(folder / image["src"]) as picture:
+                assert picture.size == (int(image["width"]), int(image["height"]))
     assert any(
         re.match(r"Saliency in PyTorch for \w+: relevance around the .*% of it positive\.", a) for a in alts
     )
     assert any(alt.startswith("Input, true class") for alt in alts)
+    assert "Saliency on cifar_net" in alts
+
+
+def test_the_first_page_opens_with_every_family_in_both_frameworks(folder):
+    index = read(folder / "index.html")
+    families = dict.fromkeys(row.family for row in methods() if row.family != "attention")
+    first, _, _ = index.words.partition("The networks")
+    for family in families:
+        assert family in first, family
+    cards = [one for one in index.all("li") if one.get("class") == "card"]
+    # Two cards are those of the networks.
+    assert len(cards) == len(families) + 2
+    inline = [one for one in index.all("img") if one["src"].startswith("data:")]
+    # The picture, two maps a family, and the two colour bars.
+    assert len(inline) == 1 + 2 * len(families) + 2
+    assert re.search(r"more than \d\.\de-0\d of their largest value", first)
+    # All that it has before it is scrolled, and its markup.
+    small = sum((folder / one["src"]).stat().st_size for one in index.all("img") if one not in inline)
+    assert (folder / "index.html").stat().st_size + small < 1e6
 
 
 def test_headings_follow_one_another_without_a_gap(page):
@@ -148,7 +208,8 @@ def test_headings_follow_one_another_without_a_gap(page):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_the_page_states_what_it_was_computed_with(page):
+def test_the_pages_state_what_they_were_computed_with(folder):
+    page = read(folder / "cifar_net.html")
     for words in (
         f"{BATCH_SIZE} points at once",
         "Seed",
@@ -163,14 +224,25 @@ def test_the_page_states_what_it_was_computed_with(page):
         assert words in page.words, words
 
 
-def test_figures_of_similarity_stand_under_every_pair_and_at_the_top(page):
-    for name in ("relative L2", "Pearson", "Spearman", "top 10 %", "SSIM"):
-        # One sample by two methods on both models, and all the classes of both.
-        assert "".join(page.text).count(name) >= 2 * 2 + 10 + 18
-    assert "Lowest Pearson" in page.words
+def test_figures_of_similarity_stand_under_every_pair_and_on_a_page_of_their_own(folder):
+    for model, classes in (("cifar_net", 10), ("names_rnn", 18)):
+        text = "".join(read(folder / f"{model}.html").text)
+        for name in ("relative L2", "Pearson", "Spearman", "top 10 %", "SSIM"):
+            # One sample by every other method, and all the classes.
+            assert text.count(name) >= len(shown(model)) - 1 + classes
+    parity = read(folder / "parity.html")
+    rows = [one for one in parity.all("tr") if "data-pair" in one]
+    assert [(one["data-model"], one["data-method"]) for one in rows] == [
+        (model, row.name) for model in MODELS for row in shown(model)
+    ]
+    pairs = sum(len(shown(model)) - 1 for model in MODELS) + 10 + 18
+    assert f"Of {pairs} pairs of maps" in parity.words
+    assert f"Of {pairs} pairs of maps" in read(folder / "index.html").words
+    assert "Lowest Pearson" in parity.words
 
 
-def test_names_are_coloured_text_with_tooltips(html):
+def test_names_are_coloured_text_with_tooltips(folder):
+    html = (folder / "names_rnn.html").read_text(encoding="utf-8")
     sequences = [row for row in shown("names_rnn") if row.drawn != "input"]
     assert html.count('class="explain-sequence"') == len(sequences) * 2  # frameworks
     assert re.search(r'<span style="background:#[0-9a-f]{6}[^"]*" title="\w: [^"]+">\w</span>', html)
@@ -186,11 +258,13 @@ def test_a_framework_that_is_missing_is_left_out_and_named(tmp_path, monkeypatch
 
     monkeypatch.setattr(zoo, "load", without_tensorflow)
     written = generate(tmp_path, models=["fashion_rnn"], count=1, options=FEW)
-    page = Page(written.read_text(encoding="utf-8"))
-    assert "TensorFlow is not installed here" in page.words
-    assert "How alike" not in page.words
-    assert "relative L2" not in page.words.split("How it was made")[0]
-    assert (tmp_path / "fashion_rnn-integrated_gradients.png").exists()
+    index, page = read(written), read(tmp_path / "fashion_rnn.html")
+    assert "TensorFlow is not installed here" in index.words
+    for words in (index.words, page.words.split("How it was made")[0]):
+        assert "alike" not in words
+        assert "relative L2" not in words
+    assert not (tmp_path / "parity.html").exists()
+    assert (tmp_path / "fashion_rnn" / "integrated_gradients.png").exists()
     with pytest.raises(FrameworkNotInstalledError, match="there is none"):
         generate(tmp_path, models=["fashion_rnn"], frameworks=["tensorflow"])
 
@@ -228,7 +302,7 @@ def test_the_second_framework_repeats_the_steps_rule_and_chunk_size_of_the_first
         steps = np.array([15, 135]) if arguments.get("n_steps", "auto") == "auto" else arguments["n_steps"]
         return replace(found, steps=np.asarray(steps), rule="midpoint", batch_size=16)
 
-    monkeypatch.setattr(results_module, "attribute", chosen_by_the_first)
+    monkeypatch.setattr(computation, "attribute", chosen_by_the_first)
     models = {framework: zoo.load("cifar_net", framework) for framework in ("torch", "tensorflow")}
     wish = {"integrated_gradients": {"n_steps": "auto", "tolerance": 0.01, "max_steps": 999}}
     results = explain_model("cifar_net", models, [find_method("ig")], count=2, options=wish)
@@ -273,7 +347,7 @@ def integral(saliency):
 
 
 def test_steps_and_errors_stand_beside_every_map_and_in_the_settings(integral):
-    page = Page(write_page([integral]))
+    page = Page(page_of(integral))
     chosen = "405 midpoint steps{0}chosen for a map error of at most 2 %{0}at most 405 steps"
     for words in (
         "405 midpoint steps",
@@ -298,10 +372,10 @@ def test_hostile_names_are_text(saliency):
             for framework, one in result.attributions.items()
         },
     )
-    html = write_page([replace(saliency, methods=(renamed,), classes=(evil,))])
+    html = page_of(replace(saliency, methods=(renamed,), classes=(evil,)))
     page = Page(html)
-    assert "<script" not in html
-    assert not page.all("script")
+    assert len(page.all("script")) == 1
+    assert evil not in html
     assert evil in "".join(page.text)
     assert any(evil in image["alt"] for image in page.all("img"))
 
@@ -311,12 +385,12 @@ def test_a_method_that_does_not_apply_says_why(monkeypatch, error):
     def refuse(*arguments, **keywords):
         raise error("it needs <layers>, and the model has none")
 
-    monkeypatch.setattr(results_module, "attribute", refuse)
+    monkeypatch.setattr(computation, "attribute", refuse)
     models = {"torch": zoo.load("cifar_net", "torch")}
     results = explain_model("cifar_net", models, [find_method("saliency")], count=1)
     assert results.methods[0].reason.startswith("it needs")
-    assert summary([results]) == []
-    assert "it needs &lt;layers&gt;, and the model has none" in write_page([results])
+    assert parity_rows(results) == ()
+    assert "it needs &lt;layers&gt;, and the model has none" in page_of(results)
 
 
 def test_the_high_delta_of_an_integral_is_marked(saliency):
@@ -328,9 +402,9 @@ def test_the_high_delta_of_an_integral_is_marked(saliency):
             for framework, one in result.attributions.items()
         },
     )
-    marked = Page(write_page([replace(saliency, methods=(unconverged,))]))
+    marked = Page(page_of(replace(saliency, methods=(unconverged,))))
     assert any(attributes.get("class") == "line alert" for attributes in marked.all("span"))
-    plain = Page(write_page([saliency]))
+    plain = Page(page_of(saliency))
     assert not any("alert" in attributes.get("class", "") for attributes in plain.all("span"))
 
 
@@ -347,15 +421,14 @@ def whole(tmp_path_factory):
     return generate(out, methods=["saliency"], count=1)
 
 
-def test_a_pretrained_network_has_a_page_of_its_own(whole):
+def test_a_pretrained_network_is_shown_with_its_photographs(whole):
     assert whole.name == "index.html"
-    index = Page(whole.read_text(encoding="utf-8"))
+    index = read(whole)
     assert {"href": "efficientnet_lite0.html"} in index.all("a")
-    assert "efficientnet_lite0-saliency" not in {one.get("id") for _, one in index.elements}
-    page = Page((whole.parent / "efficientnet_lite0.html").read_text(encoding="utf-8"))
+    page = read(whole.parent / "efficientnet_lite0.html")
     assert {"href": "index.html"} in page.all("a")
     for words in (
-        "The gallery: efficientnet_lite0",
+        "EfficientNet-Lite0",
         "18 of 20 in PyTorch; 18 of 20 in TensorFlow",
         "do not pass it on",
         "4 points at once",
@@ -365,8 +438,11 @@ def test_a_pretrained_network_has_a_page_of_its_own(whole):
     # A picture of 224 pixels is no mosaic, and has room.
     photographs = [image for image in page.all("img") if image.get("class") == "fine"]
     assert len(photographs) == 3
+    assert {(one["width"], one["height"]) for one in photographs} == {("224", "224")}
     assert any("fine" in one.get("class", "") for one in page.all("ul"))
-    assert (whole.parent / "efficientnet_lite0-saliency.png").exists()
+    assert (whole.parent / "efficientnet_lite0" / "saliency.png").exists()
+    with Image.open(whole.parent / "efficientnet_lite0" / "saliency-small.png") as small:
+        assert small.size == (56, 56)
 
 
 def test_without_its_packages_the_index_says_what_to_install(tmp_path, monkeypatch):
@@ -375,25 +451,53 @@ def test_without_its_packages_the_index_says_what_to_install(tmp_path, monkeypat
     written = generate(tmp_path, methods=["saliency"], frameworks=["torch"], count=1)
     assert {path.name for path in tmp_path.iterdir()} == {
         "index.html",
-        "cifar_net-saliency.png",
-        "names_transformer-saliency.png",
+        *("cifar_net", "cifar_net.html"),
+        *("names_transformer", "names_transformer.html"),
     }
-    page = Page(written.read_text(encoding="utf-8"))
     assert (
         'foolbox is missing. Install what it needs with: pip install "explain-toolkit[torch,efficientnet]"'
-        in (page.words)
+        in read(written).words
     )
+
+
+def test_an_interrupted_run_leaves_pages_whose_links_lead_somewhere(tmp_path, monkeypatch):
+    few = {
+        "models": MODELS,
+        "methods": ["saliency", "ig"],
+        "frameworks": ["torch"],
+        "count": 1,
+        "options": FEW,
+    }
+    generate(tmp_path, **few)
+
+    def interrupt(done, total, what):
+        if what.startswith("names_rnn: drawing"):
+            raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path, **few, progress=interrupt, first_page=lambda page: seen.append(read(page).words))
+    assert "Not there yet: cifar_net, names_rnn." in seen[0]
+    index = read(tmp_path / "index.html")
+    assert "Not there yet: names_rnn." in index.words
+    assert not (tmp_path / "names_rnn.html").exists()
+    linked = {one["href"].partition("#")[0] for one in index.all("a")} - {""}
+    assert linked == {"cifar_net.html"}
+    assert all((tmp_path / one).exists() for one in linked)
+    assert not list(tmp_path.rglob("*.tmp"))
+    generate(tmp_path, **few)
+    assert "Not there yet" not in read(tmp_path / "index.html").words
 
 
 def test_a_method_may_have_fewer_samples_and_a_remark_of_its_own(monkeypatch):
     shown = replace(
         exhibit("cifar_net"), counts={"saliency": 1}, method_remarks={"saliency": "Look at the ship."}
     )
-    monkeypatch.setattr(results_module, "exhibit", lambda name: shown)
+    monkeypatch.setattr(asking, "exhibit", lambda name: shown)
     rows = [find_method("saliency"), find_method("input_x_gradient")]
     found = explain_model("cifar_net", {"torch": zoo.load("cifar_net", "torch")}, rows, count=2)
     assert [len(one.first) for one in found.methods] == [1, 2]
-    assert "Look at the ship." in Page(write_page([found])).words
+    assert "Look at the ship." in Page(page_of(found)).words
 
 
 def test_a_layer_has_the_name_that_its_framework_gives_it():
@@ -410,11 +514,14 @@ def transformer(tmp_path_factory):
 
 def test_the_transformer_is_shown_by_four_methods_side_by_side(transformer):
     methods = ("attention_rollout", "lrp", "integrated_gradients", "deep_lift")
-    assert {path.name for path in transformer.parent.iterdir()} == {
-        "index.html",
-        *(f"names_transformer-{method}.png" for method in methods),
+    folder = transformer.parent
+    assert {path.name for path in folder.iterdir()} == {
+        *("index.html", "parity.html", "names_transformer.html", "names_transformer")
     }
-    html = transformer.read_text(encoding="utf-8")
+    assert {path.name for path in (folder / "names_transformer").iterdir()} == {
+        f"{method}{size}.png" for method in methods for size in ("", "-small")
+    }
+    html = (folder / "names_transformer.html").read_text(encoding="utf-8")
     page = Page(html)
     columns = [one for one in page.all("section") if one.get("class") == "method"]
     assert [one["aria-labelledby"] for one in columns] == [f"names_transformer-{name}" for name in methods]
@@ -455,7 +562,7 @@ def test_other_methods_of_the_transformer_are_shown_where_they_are_named(tmp_pat
         frameworks=["torch"],
         count=1,
     )
-    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
-    assert (tmp_path / "names_transformer-grad_cam.png").exists()
-    assert not list(tmp_path.glob("*maximization*"))
+    page = read(tmp_path / "names_transformer.html")
+    assert (tmp_path / "names_transformer" / "grad_cam.png").exists()
+    assert not list(tmp_path.rglob("*maximization*"))
     assert "token ids" in page.words

@@ -12,12 +12,15 @@ from PIL import Image
 
 from explain import zoo
 from explain.algorithms.catalogue import find_method
-from explain.gallery.colour_bar import colour_bar
 from explain.gallery.computation import logits, repeated
-from explain.gallery.describe import map_alt, picture_alt, where
 from explain.gallery.exhibits import EXHIBITS, choose
-from explain.gallery.letters import draw_letters, strongest_letters
-from explain.gallery.settings import integration_words, option_words
+from explain.gallery.model_results import MethodResult
+from explain.gallery.pages.colour_bar import colour_bar
+from explain.gallery.pages.describe import map_alt, picture_alt, where
+from explain.gallery.pages.examples import drawn_example, found_for, halves
+from explain.gallery.pages.letters import draw_letters, strongest_letters
+from explain.gallery.pages.pictures import Pictures
+from explain.gallery.pages.settings import integration_words, option_words
 from explain.inputs.display import Display
 from explain.render import shared_scale
 from explain.render.png import image_data_uri
@@ -156,6 +159,63 @@ def test_strongest_letters_are_the_greatest_in_order():
     assert strongest_letters(a, 0)[1][0].value == "1"
     texts = [text.get_text() for axes in draw_letters([a, a]).axes for text in axes.texts]
     assert texts == ["a", "b", "c", "x", "z", "y"] * 2
+
+
+def made(framework, values, method="saliency", **fields):
+    values = np.asarray(values, np.float32)
+    return Attribution(values, values, "NHW", method, np.ones(len(values)), framework=framework, **fields)
+
+
+def test_a_small_picture_is_half_of_each_framework():
+    both = {"torch": made("torch", np.ones((1, 4, 4))), "tensorflow": made("tensorflow", -np.ones((1, 4, 4)))}
+    drawn = drawn_example(MethodResult(find_method("saliency"), both), 0)
+    assert drawn.difference == 2.0
+    small = halves(drawn)
+    assert small.shape == (4, 4, 3)
+    # Red above, of the first, and blue below, of the second: the twins differ, and it shows.
+    assert (small[:2, :, 0] > small[:2, :, 2]).all()
+    assert (small[2:, :, 0] < small[2:, :, 2]).all()
+    alone = drawn_example(MethodResult(find_method("saliency"), {"torch": both["torch"]}), 0)
+    assert np.isnan(alone.difference)
+    assert (halves(alone) == alone.pixels[0]).all()
+
+
+def test_a_large_picture_becomes_the_means_of_its_blocks():
+    values = np.random.default_rng(0).standard_normal((1, 130, 130))
+    drawn = drawn_example(MethodResult(find_method("saliency"), {"torch": made("torch", values)}), 0)
+    small = halves(drawn)
+    # Blocks of three; a remainder is cut off.
+    assert small.shape == (43, 43, 3)
+    np.testing.assert_allclose(small[0, 1], drawn.pixels[0][:3, 3:6].mean(axis=(0, 1)))
+
+
+def test_a_word_has_a_row_for_each_framework_without_its_padding():
+    values, mask = np.array([[[1.0], [-1.0], [0.0]]], np.float32), np.array([[True, True, False]])
+    both = {
+        name: Attribution(
+            values, values, "NTC", "saliency", np.ones(1), framework=name, mask=mask
+        ).with_display(step_names=(("a", "b"),))
+        for name in ("torch", "tensorflow")
+    }
+    assert halves(drawn_example(MethodResult(find_method("saliency"), both), 0)).shape == (2, 2, 3)
+
+
+def test_a_maximization_shows_the_class_of_the_example():
+    found = made("torch", np.ones((3, 4, 4)), "activation_maximization", target=(0, 1, 2))
+    result = MethodResult(find_method("maximize"), {"torch": found})
+    assert found_for(result, "class 2", 0) == 2
+    assert found_for(result, "another", 1) == 0
+    other = MethodResult(find_method("saliency"), {"torch": made("torch", np.ones((3, 4, 4)))})
+    assert [found_for(other, "class 2", one) for one in (1, 5)] == [1, 0]
+
+
+def test_equal_pictures_are_one_file():
+    pictures = Pictures("net")
+    tiles = [pictures.add(name, np.zeros((2, 3)), "alt") for name in ("a", "b")]
+    other = pictures.add("c", np.ones((2, 3)), "alt")
+    assert [one.source for one in (*tiles, other)] == ["net/a.png", "net/a.png", "net/c.png"]
+    assert (other.width, other.height) == (3, 2)
+    assert set(pictures.files) == {"a.png", "c.png"}
 
 
 def test_logits_of_names_stop_where_the_name_does():

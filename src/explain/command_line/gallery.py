@@ -14,7 +14,7 @@ GALLERY_EXAMPLES = ("explain gallery", "explain gallery --model cifar_net --meth
 
 
 def make_gallery(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page and the pictures.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pages and the pictures.")] = Path(
         "gallery-out"
     ),
     model: Annotated[
@@ -26,7 +26,10 @@ def make_gallery(
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make the gallery: every seed model, every method, both frameworks, on one page; EfficientNet on another."""
+    """Make the gallery: every seed model, every method, both frameworks side by side; EfficientNet too.
+
+    The first page is there within a minute, long before the rest; both frameworks run at the same time.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -35,6 +38,12 @@ def make_gallery(
         TimeElapsedColumn(),
         TextColumn("{task.description}", style="dim"),
     )
+
+    def announce(page: Path) -> None:
+        if not quiet:
+            words = f"open it now, the rest follows: {page}"
+            shown.console.print(words, soft_wrap=True, markup=False, highlight=False)
+
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as shown:
         from explain.gallery import generate
 
@@ -44,6 +53,8 @@ def make_gallery(
             models=model,
             methods=method,
             seed=seed,
+            processes=True,
+            first_page=announce,
             progress=lambda done, total, what: shown.update(
                 task, completed=done, total=total, description=what
             ),

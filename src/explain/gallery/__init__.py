@@ -1,4 +1,4 @@
-"""The gallery: every seed model, every method, both frameworks, on one page; a network of real size on another.
+"""The gallery: every seed model, every method, both frameworks, side by side; a network of real size too.
 
 `generate` makes the pages. This folder imports no framework: the models of `explain.zoo` do.
 

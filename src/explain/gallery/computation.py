@@ -1,29 +1,28 @@
-"""Run every method on a model, in every framework, with one setting."""
+"""Explain a seed model in one framework: the questions that the gallery asks, as plain data, and their answers."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explain import zoo
+from explain.algorithms.catalogue import find_method
 from explain.algorithms.method import Method
 from explain.api import attribute, maximize
 from explain.backends.discovery import extension_for
-from explain.backends.question import Question
-from explain.errors import ExplainWarning, InputError, UnsupportedModelError
-from explain.gallery.exhibits import Exhibit, choose, exhibit
-from explain.gallery.model_results import MethodResult, ModelResults
+from explain.backends.question import Question as BackendQuestion
+from explain.errors import ExplainWarning
+from explain.gallery.exhibits import Exhibit, exhibit
 from explain.inputs.display import Display
 from explain.inputs.examples import Examples
 from explain.inputs.layout import Layout
 from explain.inputs.masking import resolve_mask
 from explain.results.attribution import Attribution
-from explain.results.comparison import compare
 from explain.results.integration_text import CHOICE_OPTIONS
 from explain.zoo import Samples
 from explain.zoo.layers import Framework
@@ -37,98 +36,129 @@ _NO_INPUT = "It searches for an input along the gradient, and this model takes t
 Options = Mapping[str, Mapping[str, Any]]
 
 
-def explain_model(
-    name: str,
-    models: Mapping[Framework, Any],
-    methods: Sequence[Method],
-    *,
-    seed: int = 0,
-    count: int | None = None,
-    options: Options | None = None,
-    progress: Callable[[str], None] = lambda what: None,
-) -> ModelResults:
-    """Run every method on one model in every framework.
+@dataclass(frozen=True)
+class Question:
+    """One method on one model, as plain data, so that another process can be asked.
 
     Parameters
     ----------
-    name : str
-        The name of the seed model.
-    models : Mapping of str to model
-        The model in each framework, in the order in which they are shown.
-    methods : sequence of Method
-        Rows of the catalogue.
+    model, method : str
+        Their names.
+    chosen : tuple of int
+        The samples to explain.
     seed : int
         Seed of everything random.
-    count : int, optional
-        How many samples. By default the number of the exhibit.
-    options : Mapping of str to Mapping, optional
-        By method: options other than the default.
-    progress : callable
-        Called once for each method and framework, with both names in one text.
-
-    Returns
-    -------
-    ModelResults
-        The results to show.
+    options : Mapping
+        Options of the method, other than those of the exhibit.
+    target : tuple, optional
+        The class of each sample to explain. By default the class that the model predicts.
+    integral : Mapping
+        How an integral is to be repeated, see `repeated`; empty if the framework chooses.
     """
-    shown = exhibit(name)
-    samples = {framework: zoo.samples(name, framework) for framework in models}
-    first = next(iter(samples.values()))
-    chosen = choose(first.y, shown.count if count is None else count)
-    found = []
-    for method in methods:
-        if method.layer == "must" and shown.layer is None:
-            found.append(MethodResult(method, {}, None, _NO_LAYER))
-            continue
-        if method.drawn == "input" and first.x.dtype.kind == "i":
-            found.append(MethodResult(method, {}, None, _NO_INPUT))
-            continue
-        results: dict[str, Attribution] = {}
-        reason = ""
-        for framework, model in models.items():
-            given = {**shown.options.get(method.name, {}), **(options or {}).get(method.name, {})}
-            common = {"batch_size": shown.batch_size, "seed": seed, **given}
-            if method.layer == "must":
-                common["layer"] = shown.layer_in(framework)
-            target = None
-            if results:
-                before = next(iter(results.values()))
-                # All frameworks explain the class that the first one predicts, at the same points.
-                target = list(before.target)
-                common = repeated(common, before)
-            try:
-                with warnings.catch_warnings():
-                    # Every warning is also a note of its result, which the page shows.
-                    warnings.simplefilter("ignore", ExplainWarning)
-                    if method.drawn == "input":
-                        results[framework] = _find(
-                            model,
-                            samples[framework],
-                            shown,
-                            {"score": shown.found_score, **common},
-                        )
-                    else:
-                        results[framework] = _explain(
-                            model,
-                            _take(samples[framework], chosen[: shown.counts.get(method.name)]),
-                            method,
-                            target,
-                            {"score": shown.score, **_references(method, samples[framework]), **common},
-                        )
-            # A method that needs several samples does not apply to one: that is an InputError.
-            except (InputError, UnsupportedModelError) as error:
-                results, reason = {}, str(error)
-                break
-            progress(f"{name}: {method.name} in {framework}")
-        both = tuple(results.values())
-        found.append(MethodResult(method, results, compare(*both) if len(both) == 2 else None, reason))
-    classes = tuple(first.classes[first.y[index]] for index in chosen)
-    outputs = {framework: logits(models[framework], samples[framework]) for framework in models}
-    correct = {
-        framework: (int((one.argmax(axis=1) == first.y).sum()), len(first))
-        for framework, one in outputs.items()
-    }
-    return ModelResults(name, shown, classes, tuple(found), _twin_gap(list(outputs.values())), correct)
+
+    model: str
+    method: str
+    chosen: tuple[int, ...]
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    target: tuple[Any, ...] | None = None
+    integral: Mapping[str, Any] = field(default_factory=dict)
+
+    def after(self, before: Attribution) -> Question:
+        """Give the same question to another framework: the same classes, at the same points.
+
+        Parameters
+        ----------
+        before : Attribution
+            The answer of the first framework.
+        """
+        return replace(self, target=before.target, integral=repeated({}, before))
+
+
+class Explainer:
+    """Answers questions in this process, in one framework. It keeps the models that it loaded, and their samples.
+
+    Parameters
+    ----------
+    framework : {"torch", "tensorflow"}
+        The framework.
+    models : Mapping of str to model, optional
+        Models that are loaded already, by name.
+
+    Examples
+    --------
+    >>> explainer = Explainer("torch")
+    >>> explainer.explain(Question("cifar_net", "saliency", (3, 6))).values.shape
+    (2, 3, 32, 32)
+    """
+
+    def __init__(self, framework: Framework, models: Mapping[str, Any] | None = None) -> None:
+        self.framework = framework
+        self._models = dict(models or {})
+        self._samples: dict[str, Samples] = {}
+
+    def open(self, name: str) -> Any:
+        """Give a model, loaded at the first call.
+
+        Raises
+        ------
+        explain.errors.FrameworkNotInstalledError
+            If the framework cannot be imported.
+        """
+        if name not in self._models:
+            self._models[name] = zoo.load(name, self.framework)
+        return self._models[name]
+
+    def explain(self, question: Question) -> Attribution:
+        """Answer a question.
+
+        Raises
+        ------
+        explain.errors.InputError, explain.errors.UnsupportedModelError
+            If the method does not apply to the model.
+        """
+        shown, method = exhibit(question.model), find_method(question.method)
+        model, samples = self.open(question.model), self._samples_of(question.model)
+        given = {**shown.options.get(method.name, {}), **question.options}
+        common = {"batch_size": shown.batch_size, "seed": question.seed, **given}
+        if method.layer == "must":
+            common["layer"] = shown.layer_in(self.framework)
+        if question.integral:
+            common = {name: value for name, value in common.items() if name not in CHOICE_OPTIONS}
+            common |= question.integral
+        with warnings.catch_warnings():
+            # Every warning is also a note of its result, which the page shows.
+            warnings.simplefilter("ignore", ExplainWarning)
+            if method.drawn == "input":
+                return _find(model, samples, shown, {"score": shown.found_score, **common})
+            target = None if question.target is None else list(question.target)
+            common = {"score": shown.score, **_references(method, samples), **common}
+            return _explain(model, _take(samples, question.chosen), method, target, common)
+
+    def outputs(self, name: str) -> npt.NDArray[Any]:
+        """Give the logits of a model for all its samples, shape (N, classes)."""
+        return logits(self.open(name), self._samples_of(name))
+
+    def _samples_of(self, name: str) -> Samples:
+        if name not in self._samples:
+            self._samples[name] = zoo.samples(name, self.framework)
+        return self._samples[name]
+
+
+def refusal(method: Method, shown: Exhibit, samples: Samples) -> str:
+    """Say why a method does not apply to a model, as far as that is known before it runs; empty if it may apply.
+
+    Examples
+    --------
+    >>> samples = zoo.samples("names_rnn", "torch")
+    >>> refusal(find_method("conductance"), exhibit("names_rnn"), samples)[:40]
+    'It explains a layer of a model, and this'
+    """
+    if method.layer == "must" and shown.layer is None:
+        return _NO_LAYER
+    if method.drawn == "input" and samples.x.dtype.kind == "i":
+        return _NO_INPUT
+    return ""
 
 
 def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
@@ -175,7 +205,7 @@ def logits(model: Any, samples: Samples) -> npt.NDArray[Any]:
     """
     extension = extension_for(model)
     layout = Layout(samples.layout)
-    backend = extension.open(model, Question(layout), samples.x)
+    backend = extension.open(model, BackendQuestion(layout), samples.x)
     # Token ids stay whole numbers.
     x = samples.x if samples.x.dtype.kind == "i" else samples.x.astype(backend.dtype)
     with backend.session():
@@ -231,11 +261,3 @@ def _take(samples: Samples, chosen: Sequence[int]) -> Samples:
         display=display,
         lengths=None if samples.lengths is None else samples.lengths[list(chosen)],
     )
-
-
-def _twin_gap(outputs: Sequence[npt.NDArray[Any]]) -> float | None:
-    """Give the greatest difference between the logits of two frameworks; None if there is only one."""
-    if len(outputs) < 2:
-        return None
-    one, other = outputs
-    return float(np.abs(one.astype(np.float64) - other).max())

@@ -1,10 +1,11 @@
-"""Make the gallery: load the models of both frameworks, run every method, write the figures and the pages."""
+"""Make the gallery: ask both frameworks every method on every model, write the figures and the pages."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,25 +15,27 @@ from explain.algorithms.catalogue import methods as catalogue
 from explain.algorithms.method import Method
 from explain.errors import FrameworkNotInstalledError
 from explain.files.atomic_write import replace_file
-from explain.gallery.computation import Options, explain_model
-from explain.gallery.elements import About, Link
+from explain.gallery.asking import Asked, AskedHere, ModelQuestions
+from explain.gallery.computation import Explainer, Options
 from explain.gallery.exhibits import exhibit
-from explain.gallery.letters import draw_letters
-from explain.gallery.model_results import MethodResult, ModelResults
-from explain.gallery.page import about_pretrained, figure_file, page_file, write_page
-from explain.gallery.readme import PICTURE_FILE, write_readme_picture
+from explain.gallery.framework_process import framework_processes
+from explain.gallery.model_results import MethodResult
+from explain.gallery.pages.front import INDEX, Network, network, write_front_page
+from explain.gallery.pages.hero import PICTURE_MODELS, WORD_MODEL, Hero, hero, standing_for_families
+from explain.gallery.pages.letters import draw_letters
+from explain.gallery.pages.model_page import figure_file, page_file, write_model_page
+from explain.gallery.pages.parity import PARITY, write_parity_page
+from explain.gallery.pages.pictures import Pictures
 from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view
 from explain.zoo.layers import Framework
-from explain.zoo.pretrained import PRETRAINED, PretrainedModel, missing_packages
+from explain.zoo.pretrained import PRETRAINED, missing_packages
 from explain.zoo.seed_models import FRAMEWORKS, NAMES_TRANSFORMER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Progress = Callable[[int, int, str], None]
-
-_INDEX = "index.html"
 
 
 def generate(
@@ -44,12 +47,15 @@ def generate(
     seed: int = 0,
     count: int | None = None,
     options: Options | None = None,
+    processes: bool = False,
     progress: Progress = lambda done, total, what: None,
+    first_page: Callable[[Path], None] = lambda page: None,
 ) -> Path:
-    """Make the gallery: a page of the seed models, one of each pretrained network, and a PNG for every method on each.
+    """Make the gallery: a first page, a page and a folder of pictures for each model, and a page of parity.
 
-    A page contains all its images and needs no other file and no network. Two runs on one machine give the
-    same bytes.
+    The pages need no network. The first page is written first, with a method of every family, and again whenever the
+    page of a model is there: a reader never finds a link without its page. Two runs on one machine give the same
+    bytes.
 
     Parameters
     ----------
@@ -67,14 +73,18 @@ def generate(
     count : int, optional
         Samples of each model. By default the number of its exhibit.
     options : Mapping of str to Mapping, optional
-        By method name: options other than the default.
+        By method name: options other than the default; plain data if `processes` is True.
+    processes : bool
+        Whether each framework runs in a process of its own, at the same time. This one then imports neither.
     progress : callable
         Called with the number of finished steps, the number of all steps, and the name of the next step.
+    first_page : callable
+        Called with the first page when it is written for the first time.
 
     Returns
     -------
     pathlib.Path
-        The page of the seed models, or the page of a pretrained network if no seed model was named.
+        The first page.
 
     Raises
     ------
@@ -82,6 +92,8 @@ def generate(
         If a framework in `frameworks`, or every framework, is missing.
     explain.errors.ZooError, explain.errors.MethodError
         If a name is unknown.
+    explain.errors.ExplainError
+        If the process of a framework ends before its work.
 
     Examples
     --------
@@ -89,65 +101,144 @@ def generate(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = generate(folder, models=["cifar_net"], methods=["saliency"], frameworks=["torch"], count=1)
     ...     sorted(path.name for path in page.parent.iterdir())
-    ['cifar_net-saliency.png', 'index.html']
+    ['cifar_net', 'cifar_net.html', 'index.html']
     """
-    folder = Path(out)
-    seeds, pretrained, notes = _models(models)
+    names, notes = _models(models)
     asked = None if methods is None else [find_method(name) for name in methods]
-    names = (*seeds, *(model.name for model in pretrained))
-    chosen, missing = _frameworks(names[0], frameworks)
-    with_picture = len(chosen) > 1 and models is None and methods is None
     rows = {name: _rows(name) if asked is None else asked for name in names}
-    drawings = sum(map(len, rows.values()))
-    total = drawings * (len(chosen) + 1) + with_picture + bool(seeds) + len(pretrained)
-    done = 0
+    with _frameworks(names[0], frameworks, processes) as (answering, missing):
+        steps = _Steps(progress, sum(map(len, rows.values())) * (len(answering) + 1))
+        site = _Site(Path(out), tuple(answering), missing, notes, list(names))
+        opening = _opening(rows)
+        questions: dict[str, ModelQuestions] = {}
+        # All is asked before anything is waited for, what the first page begins with first.
+        for name in (*opening, *names):
+            if name not in questions:
+                questions[name] = ModelQuestions(name, answering, seed=seed, count=count, options=options)
+            questions[name].ask(opening.get(name, ()))
+        for name in names:
+            questions[name].ask_last(rows[name])
+        site.begin(_hero(opening, questions, steps))
+        first_page(site.index)
+        for name in names:
+            _write_model(site, questions.pop(name), rows[name], seed, steps)
+        progress(steps.total, steps.total, "done")
+    return site.index
 
-    def step(what: str) -> None:
-        nonlocal done
-        progress(done, total, what)
-        done += 1
 
-    def shown(name: str) -> ModelResults:
-        twins = {framework: zoo.load(name, framework) for framework in chosen}
-        results = explain_model(
-            name, twins, rows[name], seed=seed, count=count, options=options, progress=step
+@dataclass
+class _Steps:
+    """The progress of a run."""
+
+    report: Progress
+    total: int
+    done: int = 0
+
+    def __call__(self, what: str) -> None:
+        self.report(self.done, self.total, what)
+        self.done += 1
+
+
+@dataclass
+class _Site:
+    """The folder of the gallery. Its first page names only the pages that are written."""
+
+    folder: Path
+    frameworks: tuple[Framework, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+    coming: list[str]
+    hero: Hero | None = None
+    networks: list[Network] = field(default_factory=list)
+
+    @property
+    def index(self) -> Path:
+        """The first page."""
+        return self.folder / INDEX
+
+    def begin(self, opening: Hero | None) -> None:
+        """Write the first page; then take away the pages of an earlier run, whose pictures are about to change."""
+        self.hero = opening
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_index()
+        for name in self.coming:
+            (self.folder / page_file(name)).unlink(missing_ok=True)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the folder, whole or not at all."""
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, content)
+
+    def add(self, one: Network, page: str, pictures: Pictures) -> None:
+        """Write the page of a model, after its pictures, and name it on the first page."""
+        for name, content in pictures.files.items():
+            self.write(f"{pictures.folder}/{name}", content)
+        self.write(one.file, page.encode())
+        self.networks.append(one)
+        self.coming.remove(one.name)
+        self._write_index()
+
+    def _write_index(self) -> None:
+        if len(self.frameworks) > 1:
+            rows = [row for one in self.networks for row in one.parity]
+            self.write(PARITY, write_parity_page(rows).encode())
+        page = write_front_page(
+            self.hero,
+            self.networks,
+            frameworks=self.frameworks,
+            coming=self.coming,
+            missing=self.missing,
+            notes=self.notes,
         )
-        for result in results.methods:
-            step(f"{name}: drawing {result.method.name}")
-            if result.attributions:
-                replace_file(
-                    folder / figure_file(name, result.method.name), figure_png(_figure(name, result))
-                )
-        return results
-
-    def write(file: str, results: Sequence[ModelResults], about: About) -> Path:
-        step(f"the page {file}")
-        replace_file(folder / file, write_page(results, missing, seed=seed, about=about).encode())
-        return folder / file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    found = [shown(name) for name in seeds]
-    if with_picture:
-        step("the picture of the README")
-        write_readme_picture(folder / PICTURE_FILE)
-    pages = []
-    if seeds:
-        links = tuple(Link(page_file(model.name), model.name) for model in pretrained)
-        pages.append(write(_INDEX, found, About(notes=notes, links=links)))
-    for model in pretrained:
-        back = [Link(_INDEX, "the seed models")] if seeds else []
-        pages.append(write(page_file(model.name), [shown(model.name)], about_pretrained(model, back)))
-    progress(total, total, "done")
-    return pages[0]
+        self.write(INDEX, page.encode())
 
 
-def _models(
-    names: Sequence[str] | None,
-) -> tuple[tuple[str, ...], tuple[PretrainedModel, ...], tuple[str, ...]]:
-    """Give the seed models and the pretrained models to show, and a note on each model that cannot be shown."""
+def _opening(rows: Mapping[str, Sequence[Method]]) -> dict[str, list[Method]]:
+    """Give what the first page begins with: of a picture a method of every family, and of a word an attention."""
+    picture = next((name for name in PICTURE_MODELS if name in rows), None)
+    if picture is None:
+        return {}
+    chosen = {picture: standing_for_families(rows[picture], attention=False)}
+    if WORD_MODEL in rows:
+        chosen[WORD_MODEL] = standing_for_families(rows[WORD_MODEL], attention=True)
+    return chosen
+
+
+def _hero(
+    opening: Mapping[str, Sequence[Method]], questions: Mapping[str, ModelQuestions], steps: _Steps
+) -> Hero | None:
+    shown = [
+        (name, questions[name].answer(method, steps), questions[name].front)
+        for name, chosen in opening.items()
+        for method in chosen
+    ]
+    if not shown:
+        return None
+    picture = questions[shown[0][0]]
+    return hero(shown, picture.samples.classes[picture.samples.y[picture.chosen[picture.front]]])
+
+
+def _write_model(
+    site: _Site, model: ModelQuestions, rows: Sequence[Method], seed: int, steps: _Steps
+) -> None:
+    """Write the figures, the pictures and the page of a model."""
+    for method in rows:
+        result = model.answer(method, steps)
+        steps(f"{model.name}: drawing {method.name}")
+        if result.attributions:
+            site.write(figure_file(model.name, method.name), figure_png(_figure(model.name, result)))
+    results = model.results(rows)
+    pictures = Pictures(model.name)
+    page = write_model_page(results, pictures, seed=seed)
+    site.add(network(results, pictures), page, pictures)
+
+
+def _models(names: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the models to show, and a note on each model that cannot be shown."""
     if names is not None:
-        pretrained = tuple(PRETRAINED[name] for name in names if name in PRETRAINED)
-        return tuple(zoo.seed_model(name).name for name in names if name not in PRETRAINED), pretrained, ()
+        known = (name if name in PRETRAINED else zoo.seed_model(name).name for name in names)
+        return tuple(dict.fromkeys(known)), ()
     lacking = {model.name: missing_packages(model) for model in PRETRAINED.values()}
     notes = tuple(
         f"{model.name}, a network of real size, is shown on a page of its own where its packages are installed; here "
@@ -156,11 +247,8 @@ def _models(
         for model in PRETRAINED.values()
         if lacking[model.name]
     )
-    return (
-        (*zoo.names(), NAMES_TRANSFORMER.name),
-        tuple(model for model in PRETRAINED.values() if not lacking[model.name]),
-        notes,
-    )
+    installed = tuple(name for name in PRETRAINED if not lacking[name])
+    return (*zoo.names(), NAMES_TRANSFORMER.name, *installed), notes
 
 
 def _rows(name: str) -> list[Method]:
@@ -179,21 +267,37 @@ def _figure(name: str, result: MethodResult) -> Figure:
     return plot_pair(both[0], both[1], comparison=result.comparison, max_examples=len(both[0]))
 
 
-def _frameworks(name: str, asked: Sequence[str] | None) -> tuple[tuple[Framework, ...], tuple[str, ...]]:
-    """Give the frameworks to show and the missing ones; a first model is loaded in each to find out."""
-    if asked is not None:
-        for framework in asked:
+@contextmanager
+def _frameworks(
+    name: str, asked: Sequence[str] | None, processes: bool
+) -> Iterator[tuple[dict[Framework, Asked], tuple[str, ...]]]:
+    """Open the frameworks to show, and name the missing ones; a first model is loaded in each to find out."""
+    for framework in asked or ():
+        if framework not in FRAMEWORKS:
             zoo.load(name, framework)
-        return tuple(framework for framework in FRAMEWORKS if framework in asked), ()
-    missing: list[str] = []
-    for framework in FRAMEWORKS:
-        try:
-            zoo.load(name, framework)
-        except FrameworkNotInstalledError as error:
-            missing.append(framework)
-            if len(missing) == len(FRAMEWORKS):
-                raise FrameworkNotInstalledError(
-                    "No framework is installed, so the seed models cannot run. Install one "
-                    'with: pip install "explain-toolkit[torch]" or "explain-toolkit[tensorflow]"'
-                ) from error
-    return tuple(framework for framework in FRAMEWORKS if framework not in missing), tuple(missing)
+    wanted = [framework for framework in FRAMEWORKS if asked is None or framework in asked]
+    with _opened(wanted, processes) as opened:
+        waiting = {framework: one.open(name) for framework, one in opened.items()}
+        missing: list[str] = []
+        for framework, wait in waiting.items():
+            try:
+                wait()
+            except FrameworkNotInstalledError as error:
+                if asked is not None:
+                    raise
+                missing.append(framework)
+                if len(missing) == len(wanted):
+                    raise FrameworkNotInstalledError(
+                        "No framework is installed, so the seed models cannot run. Install one "
+                        'with: pip install "explain-toolkit[torch]" or "explain-toolkit[tensorflow]"'
+                    ) from error
+        yield {one: asked for one, asked in opened.items() if one not in missing}, tuple(missing)
+
+
+@contextmanager
+def _opened(frameworks: Sequence[Framework], processes: bool) -> Iterator[Mapping[Framework, Asked]]:
+    if processes:
+        with framework_processes(frameworks) as started:
+            yield started
+    else:
+        yield {framework: AskedHere(Explainer(framework)) for framework in frameworks}

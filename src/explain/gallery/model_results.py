@@ -57,6 +57,8 @@ class ModelResults:
         The greatest difference between the twins' logits on all the samples; None for one framework.
     correct : Mapping of str to (int, int)
         By framework: how many of all the samples are classified correctly, and how many there are.
+    front : int
+        The sample that the first page shows, as an index into those shown.
     """
 
     name: str
@@ -65,3 +67,4 @@ class ModelResults:
     methods: tuple[MethodResult, ...]
     twin_gap: float | None
     correct: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)
+    front: int = 0

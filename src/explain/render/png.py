@@ -55,13 +55,35 @@ def figure_data_uri(figure: Figure) -> str:
     return _data_uri(figure_png(figure))
 
 
+def image_png(pixels: npt.ArrayLike) -> bytes:
+    """Give an image as a PNG file whose bytes depend only on its pixels.
+
+    Parameters
+    ----------
+    pixels : array_like
+        In [0, 1]: (H, W) in grey, (H, W, 3) or (H, W, 4) in colour.
+
+    Examples
+    --------
+    >>> image_png(np.zeros((2, 2)))[1:4]
+    b'PNG'
+    """
+    from PIL import Image
+
+    eight_bit = np.round(255 * np.clip(np.asarray(pixels, np.float64), 0, 1)).astype(np.uint8)
+    stream = io.BytesIO()
+    # Always use three channels: PIL then compresses grey and colour alike, and no viewer applies its own palette.
+    Image.fromarray(eight_bit).convert("RGB").save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
+
+
 def image_data_uri(pixels: npt.ArrayLike) -> str:
     """Give an image as a ``data:`` URI whose bytes depend only on its pixels.
 
     Parameters
     ----------
     pixels : array_like
-        In [0, 1]: (H, W) in grey, (H, W, 3) or (H, W, 4) in colour.
+        As for `image_png`.
 
     Returns
     -------
@@ -73,13 +95,7 @@ def image_data_uri(pixels: npt.ArrayLike) -> str:
     >>> image_data_uri(np.zeros((2, 2)))[:22]
     'data:image/png;base64,'
     """
-    from PIL import Image
-
-    eight_bit = np.round(255 * np.clip(np.asarray(pixels, np.float64), 0, 1)).astype(np.uint8)
-    stream = io.BytesIO()
-    # Always use three channels: PIL then compresses grey and colour alike, and no viewer applies its own palette.
-    Image.fromarray(eight_bit).convert("RGB").save(stream, format="PNG", optimize=True)
-    return _data_uri(stream.getvalue())
+    return _data_uri(image_png(pixels))
 
 
 def _data_uri(png: bytes) -> str:

@@ -28,17 +28,19 @@ class PageImage:
 
 
 @cache
-def page_template(folder: str) -> Template:
-    """Load the ``page.html`` of a folder of `explain`; it extends ``base.html``. Every value in it is escaped.
+def page_template(folder: str, file: str = "page.html") -> Template:
+    """Load a template of a folder of `explain`; it extends ``base.html``. Every value in it is escaped.
 
     Parameters
     ----------
     folder : str
-        Below `explain`, e.g. ``"gallery"``.
+        Below `explain`, e.g. ``"migration/presentation"``.
+    file : str
+        The name of the template.
 
     Examples
     --------
-    >>> page_template("gallery").name
+    >>> page_template("migration/presentation").name
     'page.html'
     """
     environment = Environment(
@@ -48,4 +50,4 @@ def page_template(folder: str) -> Template:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template("page.html")
+    return environment.get_template(file)

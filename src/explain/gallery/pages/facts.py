@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from explain.gallery.model_results import ModelResults
-from explain.gallery.settings import integration_words, option_words
+from explain.gallery.pages.settings import integration_words, option_words
 from explain.results.names import framework_name, method_name
 from explain.zoo import seed_model
 from explain.zoo.cards import DATA_STATEMENTS, limits

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
 
-from explain.gallery.colour_bar import ColourBar, colour_bar
-from explain.gallery.describe import map_alt, picture_alt
-from explain.gallery.elements import NO_TEXT, Item, Line, MethodSection, Panel
-from explain.gallery.letters import strongest_letters
 from explain.gallery.model_results import MethodResult, ModelResults
-from explain.gallery.settings import integration_words, option_words
+from explain.gallery.pages.colour_bar import ColourBar, colour_bar
+from explain.gallery.pages.describe import map_alt, picture_alt
+from explain.gallery.pages.elements import NO_TEXT, Item, Line, MethodSection, Panel
+from explain.gallery.pages.letters import strongest_letters
+from explain.gallery.pages.pictures import Pictures
+from explain.gallery.pages.settings import integration_words, option_words
 from explain.render import Scale, picture, sequence_html, shared_scale
 from explain.render.kinds.maximization import found_picture
 from explain.render.parts.caption import delta_line, map_error_line, score_text, steps_line, target_text
-from explain.render.parts.panels import SMALL_IMAGE
 from explain.render.parts.sheet import ALERT
-from explain.render.png import image_data_uri
-from explain.render.web_page import PageImage
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.comparison import TITLES
@@ -29,7 +25,20 @@ from explain.results.names import framework_name, method_name, number
 from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 
 
-def method_section(results: ModelResults, result: MethodResult, file: str) -> MethodSection:
+def section_id(model: str, method: str) -> str:
+    """Give the identifier of the section of one method on one model.
+
+    Examples
+    --------
+    >>> section_id("cifar_net", "saliency")
+    'cifar_net-saliency'
+    """
+    return f"{model}-{method}"
+
+
+def method_section(
+    results: ModelResults, result: MethodResult, file: str, pictures: Pictures
+) -> MethodSection:
     """Lay out one method on one model.
 
     Parameters
@@ -39,7 +48,9 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
     result : MethodResult
         The result of one method.
     file : str
-        The name of the PNG with the same content.
+        The figure with the same content, relative to the page.
+    pictures : Pictures
+        To which the pictures of the section are added.
     """
     method = result.method
     found = method.drawn == "input"
@@ -52,7 +63,7 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
         how = view(attributions[0])
         if found:
             kind = "found letters" if how == "rows" else "found"
-            items = _found_items(result, letters=kind == "found letters")
+            items = _found_items(result, pictures, letters=kind == "found letters")
         else:
             kind = {"image": "pictures"}.get(how, how)
             channels = default_channels(attributions)
@@ -60,9 +71,13 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
             scale = shared_scale(*maps, signed=drawn_as(attributions[0]) == "signed")
             bar = colour_bar(scale, *maps)
             words = _bar_words(scale, bar)
-            items = tuple(_item(results, result, index, maps, scale) for index in range(len(attributions[0])))
+            items = tuple(
+                _item(results, result, index, maps, scale, pictures) for index in range(len(attributions[0]))
+            )
     return MethodSection(
-        id=f"{results.name}-{method.name}",
+        id=section_id(results.name, method.name),
+        method=method.name,
+        family=method.family,
         title=method_name(method.name),
         summary=method.summary,
         paper=method.paper,
@@ -78,17 +93,13 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
     )
 
 
-def _tile(pixels: npt.NDArray[Any], alt: str) -> PageImage:
-    """Make a tile from pixels; it is marked fine if single pixels are too small to see."""
-    return PageImage(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
-
-
 def _item(
     results: ModelResults,
     result: MethodResult,
     index: int,
     maps: Sequence[np.ndarray],
     scale: Scale,
+    pictures: Pictures,
 ) -> Item:
     first = result.first
     target = target_text(first, index)
@@ -97,6 +108,7 @@ def _item(
     panels = []
     for (framework, one), own in zip(result.attributions.items(), maps, strict=True):
         name = framework_name(framework)
+        file = f"{one.method}-{index + 1}-{framework}"
         alt = map_alt(
             np.atleast_2d(np.nan_to_num(own[index])),
             f"{method_name(one.method)} in {name}",
@@ -107,7 +119,7 @@ def _item(
             Panel(
                 label=name,
                 lines=_lines(one, index),
-                tile=None if characters else _tile(scale.colors(own[index])[..., :3], alt),
+                tile=None if characters else pictures.add(file, scale.colors(own[index])[..., :3], alt),
                 text=Markup(sequence_html(one, index, scale)) if characters else NO_TEXT,
             )
         )
@@ -115,7 +127,7 @@ def _item(
     if not characters:
         shown = picture(canonical(first, first.inputs)[index], first.display)
         alt = f"{input_name(first).capitalize()}, true class {true}"
-        start = _tile(shown.pixels, picture_alt(shown.pixels, alt))
+        start = pictures.add(f"{first.method}-{index + 1}", shown.pixels, picture_alt(shown.pixels, alt))
     return Item(
         title=target,
         detail=f"true class: {true}",
@@ -138,7 +150,7 @@ def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
     return (Line(score_text(attribution, index)), *lines)
 
 
-def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
+def _found_items(result: MethodResult, pictures: Pictures, *, letters: bool) -> tuple[Item, ...]:
     items = []
     for index in range(len(result.first)):
         target = target_text(result.first, index)
@@ -150,7 +162,7 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
             if not letters:
                 pixels = found_picture(one, index).pixels
                 alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
-                tile = _tile(pixels, alt)
+                tile = pictures.add(f"{one.method}-{index + 1}-{framework}", pixels, alt)
             shown = strongest_letters(one, index) if letters else ()
             panels.append(Panel(name, (Line(reached),), tile=tile, letters=shown))
         items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))

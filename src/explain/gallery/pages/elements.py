@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from explain.gallery.colour_bar import ColourBar
-from explain.gallery.letters import Letter
-from explain.render.web_page import PageImage
+from explain.gallery.pages.colour_bar import ColourBar
+from explain.gallery.pages.letters import Letter
+from explain.gallery.pages.pictures import Tile
 
 NO_TEXT = Markup("")
 
@@ -31,7 +31,7 @@ class Panel:
         The framework.
     lines : tuple of Line
         Score, steps, estimated error of the map and convergence delta; a value that is too high is coloured.
-    tile : PageImage, optional
+    tile : Tile, optional
         The map or the picture.
     text : Markup
         The coloured text of a sequence.
@@ -41,7 +41,7 @@ class Panel:
 
     label: str
     lines: tuple[Line, ...]
-    tile: PageImage | None = None
+    tile: Tile | None = None
     text: Markup = NO_TEXT
     letters: tuple[tuple[Letter, ...], ...] = ()
 
@@ -58,7 +58,7 @@ class Item:
         The true class.
     wrong : bool
         Whether the true class is another.
-    start : PageImage, optional
+    start : Tile, optional
         The input, or the output of a layer.
     start_label : str
         The label of `start`: input or output of a layer.
@@ -71,7 +71,7 @@ class Item:
     title: str
     detail: str
     wrong: bool
-    start: PageImage | None
+    start: Tile | None
     panels: tuple[Panel, ...]
     figures: tuple[tuple[str, str], ...]
     start_label: str = "input"
@@ -85,7 +85,7 @@ class MethodSection:
     ----------
     id : str
         The identifier of the HTML element.
-    title, summary, paper : str
+    method, family, title, summary, paper : str
         From the catalogue.
     settings : str
         The settings of the computation: score, options, baseline.
@@ -102,12 +102,14 @@ class MethodSection:
     items : tuple of Item
         One per example.
     file : str
-        The PNG with the same content.
+        The figure with the same content, relative to the page; empty if there is none.
     fine : bool
         Whether its images need much space.
     """
 
     id: str
+    method: str
+    family: str
     title: str
     summary: str
     paper: str
@@ -135,49 +137,37 @@ class ModelSection:
 
 
 @dataclass(frozen=True)
-class SummaryRow:
-    """How similar the frameworks are for one method on one model, over all examples shown."""
+class ParityRow:
+    """How similar the frameworks are for one method on one model, over all examples shown.
+
+    Attributes
+    ----------
+    model, method, family : str
+        As the catalogue names them.
+    title : str
+        The name of the method on pages.
+    link : str
+        The place of its maps.
+    distances : tuple of float
+        The relative L2 distance of each pair.
+    median, worst, pearson : str
+        The median and the greatest of the distances, and the lowest correlation.
+    """
 
     model: str
     method: str
+    family: str
+    title: str
     link: str
-    count: int
+    distances: tuple[float, ...]
     median: str
     worst: str
     pearson: str
 
 
 @dataclass(frozen=True)
-class Link:
-    """A link to another page of the gallery: its file and its text."""
+class Choice:
+    """What a filter offers: a family, and its methods with their names on pages."""
 
-    file: str
-    text: str
-
-
-@dataclass(frozen=True)
-class About:
-    """The introduction of a page.
-
-    Attributes
-    ----------
-    title, heading, lead : str
-        The browser's title, the heading of the page, and the beginning of its first sentence.
-    source, choice : str
-        The models and data of the page, and how the samples were chosen.
-    notes : tuple of str
-        Notes to read before the rest.
-    links : tuple of Link
-        Links to other pages.
-    """
-
-    title: str = "the gallery"
-    heading: str = "The gallery"
-    lead: str = (
-        "Every seed model of explain is shown with every method of its catalogue, and a small transformer with four of "
-        "them"
-    )
-    source: str = "the weights and the samples that ship with the package"
-    choice: str = "The samples are the first of each class, chosen before any result."
-    notes: tuple[str, ...] = ()
-    links: tuple[Link, ...] = ()
+    family: str
+    methods: tuple[tuple[str, str], ...]
