@@ -141,7 +141,7 @@ def _small(pixels: Floats) -> Floats:
     rows, columns = (size - size % block for size in pixels.shape[:2])
     blocks = pixels[:rows, :columns].reshape(rows // block, block, columns // block, block, -1)
     means = blocks.mean(axis=(1, 3))
-    return means if pixels.ndim == 3 else means[..., 0]
+    return np.asarray(means if pixels.ndim == 3 else means[..., 0])
 
 
 def _letter_colours(letters: tuple[tuple[Letter, ...], ...]) -> Floats:
