@@ -35,6 +35,9 @@ from explain.zoo.seed_models import FRAMEWORKS, NAMES_TRANSFORMER
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Drawing is a third of the work: a figure shows as many examples as fit on a slide, the page shows all.
+_IN_A_FIGURE = 4
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -257,14 +260,14 @@ def _rows(name: str) -> list[Method]:
 
 
 def _figure(name: str, result: MethodResult) -> Figure:
-    """Draw one method on one model, all of its examples."""
+    """Draw one method on one model, its first examples."""
     # Use the seed model's name, since several models share a class.
     both = [replace(one, model=name) for one in result.attributions.values()]
     if result.method.drawn == "input" and view(both[0]) == "rows":
         return draw_letters(both)
     if len(both) == 1:
-        return plot(both[0], max_examples=len(both[0]))
-    return plot_pair(both[0], both[1], comparison=result.comparison, max_examples=len(both[0]))
+        return plot(both[0], max_examples=_IN_A_FIGURE)
+    return plot_pair(both[0], both[1], comparison=result.comparison, max_examples=_IN_A_FIGURE)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ class MethodSection:
     items : tuple of Item
         One per example.
     file : str
-        The figure with the same content, relative to the page; empty if there is none.
+        The figure of its first examples, relative to the page; empty if there is none.
     fine : bool
         Whether its images need much space.
     """

@@ -59,20 +59,18 @@ def parity_sentence(rows: Sequence[ParityRow]) -> str:
 
     Examples
     --------
-    >>> row = ParityRow("net", "lime", "surrogate", "LIME", "", (1e-7, 0.25), "", "", "")
+    >>> row = ParityRow("net", "lime", "surrogate", "LIME", "", (1e-7, 0.25), "", "0.250", "")
     >>> parity_sentence([row])
-    'Of 2 pairs of maps, 50 % differ by 1e-05 or less (relative L2); the median is 0.125, the greatest 0.250.'
+    'Of 2 pairs of maps, 50 % differ by 1e-05 or less (relative L2); the greatest distance is 0.250, of LIME on net.'
     """
     distances = np.array([one for row in rows for one in row.distances])
     if not distances.size:
         return ""
     close = percent(float((distances <= _ROUNDING).mean()))
-    median, worst = (
-        figure_text("relative_l2", float(one)) for one in (np.median(distances), distances.max())
-    )
+    worst = max(rows, key=lambda row: max(row.distances))
     return (
-        f"Of {len(distances):,} pairs of maps, {close} differ by {_ROUNDING:.0e} or less (relative L2); the median is "
-        f"{median}, the greatest {worst}."
+        f"Of {len(distances):,} pairs of maps, {close} differ by {_ROUNDING:.0e} or less (relative L2); the greatest "
+        f"distance is {worst.worst}, of {worst.title} on {worst.model}."
     )
 
 

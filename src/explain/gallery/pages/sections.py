@@ -48,7 +48,7 @@ def method_section(
     result : MethodResult
         The result of one method.
     file : str
-        The figure with the same content, relative to the page.
+        The figure of its first examples, relative to the page.
     pictures : Pictures
         To which the pictures of the section are added.
     """
