@@ -50,6 +50,7 @@ class Pictures:
 
     Examples
     --------
+    >>> import numpy as np
     >>> pictures = Pictures("cifar_net")
     >>> pictures.add("saliency-1", np.zeros((2, 3)), "A map").source
     'cifar_net/saliency-1.png'
@@ -84,6 +85,7 @@ def inline_tile(pixels: npt.NDArray[Any], alt: str) -> Tile:
 
     Examples
     --------
+    >>> import numpy as np
     >>> tile = inline_tile(np.zeros((2, 3)), "A map")
     >>> tile.source[:14], tile.width, tile.height
     ('data:image/png', 3, 2)
