@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/$(PIP_INSTALL)
 
 # The extra of that name, in the versions of constraints.txt and without dependencies: of foolbox its pictures are needed
 # and not its code, and the network's package would bring a torch of its own choice.
@@ -18,6 +19,7 @@ ARCHITECTURES := tests/architectures
 COMING_FROM := tests/coming_from
 
 .PHONY: install architectures-installed coming-from-installed architectures architectures-torch architectures-tensorflow gallery docs notebooks test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
+.PHONY: build wheel-torch wheel-tensorflow test-torch test-tensorflow package
 
 install: $(VENV)/.installed
 
@@ -65,6 +67,43 @@ test: lint architectures-installed coming-from-installed
 # Pages in headless Chromium; needs its program (Debian's package `chromium`), Playwright comes with `make install`.
 test-browser: install
 	$(BIN)/python -m pytest tests/browser -m browser
+
+# The sdist and, made from it, the wheel, in dist/. The tools have an environment of their own, so that a machine that only
+# tries the package needs neither framework for it.
+BUILD_TOOLS := build/tools
+
+build: $(BUILD_TOOLS)/.installed
+	rm -rf dist
+	$(BUILD_TOOLS)/bin/python -m build
+	$(BUILD_TOOLS)/bin/python -m twine check --strict dist/*
+
+$(BUILD_TOOLS)/.installed: constraints.txt
+	$(PYTHON) -m venv --clear $(BUILD_TOOLS)
+	$(BUILD_TOOLS)/bin/$(PIP_INSTALL) build twine
+	touch $@
+
+# The wheel with one framework's extra and nothing else, in a fresh environment, build/torch or build/tensorflow; there
+# README's examples run.
+wheel-torch wheel-tensorflow: wheel-%: build
+	$(PYTHON) -m venv --clear build/$*
+	build/$*/bin/$(PIP_INSTALL) "$$(ls dist/*.whl)[$*]"
+	build/$*/bin/python -I tests/package/readme_examples.py $*
+
+# The tests that one framework suffices for, on that wheel.
+test-torch test-tensorflow: test-%: wheel-%
+	build/$*/bin/$(PIP_INSTALL) "$$(ls dist/*.whl)[$*,test]"
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 PYTHONPATH=tests \
+	build/$*/bin/python -m pytest -p package.one_framework -n 2 --dist loadfile -m "not cuda and not browser" tests
+
+# What is published, tried out: each wheel, and the sdist, which is unpacked and runs its own tests: all of them with
+# `make package SDIST_TESTS=`, by default those that read the files around the package.
+SDIST_TESTS ?= tests/package tests/docs/test_conventions.py tests/test_architecture.py tests/test_layering.py tests/results
+
+package: install wheel-torch wheel-tensorflow
+	rm -rf build/sdist
+	mkdir build/sdist
+	tar -xzf dist/*.tar.gz -C build/sdist --strip-components=1
+	cd build/sdist && PYTHONPATH=$(CURDIR)/build/sdist/src $(CURDIR)/$(BIN)/python -m pytest -n 2 --dist loadfile -m "not cuda and not browser" $(SDIST_TESTS)
 
 # Every method on every real architecture against its reference; writes their part of docs/support.md. A quarter of an
 # hour with `make -j 2`; ONLY='ViT BERT' tries some, ONLY=missing what has no result yet.
@@ -137,4 +176,4 @@ $(PEERS)/.installed: constraints.txt $(wildcard $(REQUIREMENTS)/*.txt)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(CUDA_WHEELS) gallery/output site .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(CUDA_WHEELS) build dist gallery/output site .coverage .mypy_cache .pytest_cache .ruff_cache
