@@ -28,8 +28,11 @@ BLOCKS = {
     "def ig(framework)": "run_first_picture",
     'explain.attribute(model, x, method="ig")': "run_own_model",
     "explain.load_model(": "run_own_files",
+    "explain.report(": "run_report",
     "explain.port(": "run_migration",
 }
+# The one expression of a block that needs an extra.
+TABLE = ", a.to_dataframe()"
 # What a command names, and what it then needs.
 NEEDS = {
     "model.keras": "tensorflow",
@@ -120,13 +123,28 @@ def run_own_model(block: str, framework: str) -> str:
 
 def run_own_files(block: str, framework: str) -> str:
     if framework == "torch":
-        return "model.keras needs tensorflow"
+        return "needs tensorflow"
     import explain
 
     names = {"explain": explain}
-    exec(compile(block, "README.md", "exec"), names)
+    assert block.count(TABLE) == 1
+    exec(compile(block.replace(TABLE, ""), "README.md", "exec"), names)
     assert names["a"].target == (0, 0)
     assert names["a"].display.example_names == ("one.png", "two.png")
+    return "ran, without to_dataframe, which needs the extra [tables]"
+
+
+def run_report(block: str, framework: str) -> str:
+    import numpy as np
+
+    import explain
+
+    x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    model = small_model(framework, 0)
+    names = {"explain": explain, "model": model, "a": explain.attribute(model, x, "ig")}
+    exec(compile(block, "README.md", "exec"), names)
+    assert explain.reports.verify("report.html", model).passed
+    assert not explain.reports.verify("report.html", small_model(framework, 1)).passed
     return ""
 
 
@@ -158,18 +176,23 @@ def check_environment(framework: str) -> None:
     assert not there, f"{', '.join(there)} can be imported beside {framework}"
 
 
-def run_examples(framework: str) -> None:
-    """Run all that this framework can run, and say what it cannot."""
-    check_environment(framework)
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def show(example: str, outcome: str) -> None:
+    print(f"{outcome}: {example.split('  #')[0].strip()}", flush=True)
+
+
+def run_blocks(readme: str, framework: str) -> None:
+    """Run the Python blocks in the current folder, as far as this framework can, and say how far that is."""
     for block in blocks_of(readme, "python"):
         lacking = globals()[runner_of(block)](block, framework)
-        print(
-            f"{'needs more' if lacking else 'ran':>10}  {block.strip().splitlines()[-1]}  {lacking}".rstrip()
+        show(
+            next(line for line in block.splitlines() if any(one in line for one in BLOCKS)), lacking or "ran"
         )
+
+
+def run_commands(readme: str, framework: str) -> None:
+    """Run the commands in the current folder that this framework suffices for, and say what the others need."""
     for command in commands_of(readme):
-        lacking = ", ".join(sorted(needs_of(command) - {framework}))
-        print(f"{'needs more' if lacking else 'ran':>10}  {command}  {lacking}".rstrip(), flush=True)
+        lacking = sorted(needs_of(command) - {framework})
         if not lacking:
             script, *arguments = shlex.split(command)
             subprocess.run(
@@ -177,6 +200,7 @@ def run_examples(framework: str) -> None:
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
+        show(command, f"needs {' and '.join(lacking)}" if lacking else "ran")
 
 
 if __name__ == "__main__":
@@ -184,8 +208,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(REPOSITORY / "tests"))
     from own_files import write_files_of
 
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        write_files_of(framework, Path(folder))
-        run_examples(framework)
-        os.chdir(REPOSITORY)
+    check_environment(framework)
+    for run in (run_blocks, run_commands):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(write_files_of(framework, Path(folder)))
+            run((REPOSITORY / "README.md").read_text(encoding="utf-8"), framework)
+            os.chdir(REPOSITORY)
