@@ -17,6 +17,9 @@ from types import CodeType
 import pytest
 
 TESTS = Path(__file__).parents[1]
+REPOSITORY = TESTS.parent
+# What needs both, but imports them in functions only.
+NEED_BOTH = {"algorithms/backward_rules/test_spellings.py"}
 NAMES = {
     "torch": {"torch", "captum", "torch_kit"},
     "tensorflow": {"tensorflow", "tf", "keras", "tf_explain", "tensorflow_kit"},
@@ -40,14 +43,18 @@ def imported_names(file: Path) -> Iterator[str]:
 
 @cache
 def lacks_a_package(file: Path) -> bool:
-    """Whether a test file imports, itself or through other files of the tests, what is not installed."""
+    """Whether a file imports, itself or through other files of the repository, what is not installed."""
     for name in imported_names(file):
-        path = TESTS.joinpath(*name.split("."))
-        own = next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.exists()), None)
-        if own is not None and own != file:
-            if lacks_a_package(own):
+        first, *rest = name.split(".")
+        folder = next(
+            (one for one in (TESTS, REPOSITORY) if {*one.glob(f"{first}.py"), *one.glob(first)}), None
+        )
+        if folder is not None:
+            path = folder.joinpath(first, *rest)
+            own = next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.exists()), file)
+            if own != file and lacks_a_package(own):
                 return True
-        elif not path.is_dir() and not is_installed(name.split(".")[0]):
+        elif not is_installed(first):
             return True
         elif name.startswith(("explain.torch_ext", "explain.tf_ext")):
             framework = "torch" if name.startswith("explain.torch_ext") else "tensorflow"
@@ -81,9 +88,9 @@ def asks_for(item: pytest.Item, names: set[str]) -> bool:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     file = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
-    if file.name.startswith(("test_", "conftest")) and file.suffix == ".py" and file.exists():
-        return lacks_a_package(file) or None
-    return None
+    if file.suffix != ".py" or not file.exists():
+        return None
+    return lacks_a_package(file) or file.relative_to(TESTS).as_posix() in NEED_BOTH or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
