@@ -89,11 +89,16 @@ wheel-torch wheel-tensorflow: wheel-%: build
 	build/$*/bin/$(PIP_INSTALL) "$$(ls dist/*.whl)[$*]"
 	build/$*/bin/python -I tests/package/readme_examples.py $*
 
-# The tests that one framework suffices for, on that wheel.
+# On that wheel, the tests of the parts below that one framework suffices for; the other tests compare the frameworks, or
+# need what only `make install` brings.
+ONE_FRAMEWORK_TESTS := $(addprefix tests/,algorithms inputs preprocessing render results running)
+test-torch: FOLDER := tests/torch_ext
+test-tensorflow: FOLDER := tests/tf_ext
 test-torch test-tensorflow: test-%: wheel-%
 	build/$*/bin/$(PIP_INSTALL) "$$(ls dist/*.whl)[$*,test]"
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 PYTHONPATH=tests \
-	build/$*/bin/python -m pytest -p package.one_framework -n 2 --dist loadfile -m "not cuda and not browser" tests
+	build/$*/bin/python -m pytest -p package.one_framework -n 2 --dist loadfile -m "not cuda and not browser" \
+		$(ONE_FRAMEWORK_TESTS) $(FOLDER)
 
 # What is published, tried out: each wheel, and the sdist, which is unpacked and runs its own tests: all of them with
 # `make package SDIST_TESTS=`, by default those that read the files around the package.

@@ -18,8 +18,13 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 REPOSITORY = TESTS.parent
-# What needs both, but imports them in functions only.
-NEED_BOTH = {"algorithms/backward_rules/test_spellings.py"}
+# What files need besides what they import at their top.
+FURTHER_NEEDS = {
+    "algorithms/backward_rules/test_attn_lrp.py": ("transformers",),
+    "algorithms/backward_rules/test_pools.py": ("torch", "tensorflow"),
+    "algorithms/backward_rules/test_spellings.py": ("torch", "tensorflow"),
+    "algorithms/surrogate/test_lime_and_kernel_shap.py": ("captum",),
+}
 NAMES = {
     "torch": {"torch", "captum", "torch_kit"},
     "tensorflow": {"tensorflow", "tf", "keras", "tf_explain", "tensorflow_kit"},
@@ -90,7 +95,8 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     file = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
     if file.suffix != ".py" or not file.exists():
         return None
-    return lacks_a_package(file) or file.relative_to(TESTS).as_posix() in NEED_BOTH or None
+    further = FURTHER_NEEDS.get(file.relative_to(TESTS).as_posix(), ())
+    return lacks_a_package(file) or not all(map(is_installed, further)) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
