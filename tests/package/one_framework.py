@@ -24,6 +24,8 @@ FURTHER_NEEDS = {
     "algorithms/backward_rules/test_pools.py": ("torch", "tensorflow"),
     "algorithms/backward_rules/test_spellings.py": ("torch", "tensorflow"),
     "algorithms/surrogate/test_lime_and_kernel_shap.py": ("captum",),
+    "inputs/readers/test_array_files.py": ("torch",),
+    "results/test_exports.py": ("pandas", "xarray"),
 }
 NAMES = {
     "torch": {"torch", "captum", "torch_kit"},
