@@ -64,7 +64,7 @@ def test_ci_of_the_repository_runs_the_same_targets():
     called = re.findall(
         r"^make (?:--\S+ )*(.+)$", (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert called == ["test", "test-browser", "package"]
+    assert called == ["test", "docs", "test-browser", "package"]
     assert set(called) <= {
         command.removeprefix("make ") for job in JOBS.values() for command in commands_of(job)
     }
