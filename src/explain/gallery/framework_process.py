@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -74,8 +74,10 @@ class FrameworkProcess:
         self._process.wait()
         self._line.shutdown()
         for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+            # A request that the process did not take any more is still in the buffer, and closing writes it.
+            with suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()
         self._folder.cleanup()
 
     def open(self, name: str) -> Callable[[], Any]:
