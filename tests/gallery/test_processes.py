@@ -60,6 +60,8 @@ def test_a_process_answers_as_the_framework_does_here():
 def test_the_end_of_a_process_is_an_error_that_says_what_to_do():
     with framework_processes(["torch"]) as processes:
         processes["torch"]._process.kill()
+        # It takes nothing any more: the request breaks its pipe, also when that is closed.
+        processes["torch"]._process.wait()
         with pytest.raises(
             ExplainError, match=r"The process of torch ended with exit status .*generate\(folder\)"
         ):
