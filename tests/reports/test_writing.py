@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import html_pages
@@ -68,6 +69,13 @@ def test_without_a_model_the_report_says_so(plain, tmp_path):
     page, record = written(tmp_path, plain)
     assert record["calls"][0]["model"]["identified"] is False
     assert "The model is not identified" in page
+
+
+def test_models_that_are_not_given_are_told_apart(plain, tmp_path):
+    other = replace(plain, model="Other", framework="tensorflow")
+    _, record = written(tmp_path, [replace(plain, model="One", framework="torch"), other])
+    assert [call["model"]["class"] for call in record["calls"]] == ["One", "Other"]
+    assert [call["model"]["framework"] for call in record["calls"]] == ["torch", "tensorflow"]
 
 
 def test_a_model_without_weights_has_no_fingerprint(plain, tmp_path):

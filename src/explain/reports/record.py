@@ -100,12 +100,14 @@ def record_of(
     file : str
         The name of the JSON file that the content is for.
     """
-    known: dict[int, dict[str, Any]] = {}
+    known: dict[tuple[int, str, str], dict[str, Any]] = {}
     calls = []
     for place, section in enumerate(sections):
-        if id(section.model) not in known:
-            known[id(section.model)] = _model(section, source, factory)
-        calls.append(_call(section, known[id(section.model)], file, place))
+        # Models that were not given are told apart by what their results say of them.
+        which = (id(section.model), section.first.model, section.first.framework)
+        if which not in known:
+            known[which] = _model(section, source, factory)
+        calls.append(_call(section, known[which], file, place))
     return {
         "$schema": SCHEMA,
         "format": FORMAT,
