@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from explain.algorithms.example_warnings import examples_shortened
+from explain.explanation.again.call import explained
 from explain.explanation.arguments import OWN_ENGINE
 from explain.explanation.checked_request import checked_or_kept
 from explain.explanation.maximization_start import start_of
-from explain.explanation.posed import posed
-from explain.explanation.run import run
-from explain.explanation.wrap_up import wrap_up
 from explain.inputs.baseline import BaselineLike
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
@@ -235,9 +233,8 @@ def attribute(
         display=display,
         options=options,
     )
-    with shown(progress, request.method.name), posed(request) as problem:
-        found = run(problem)
-    result, notes = wrap_up(problem, found)
+    with shown(progress, request.method.name):
+        result, notes = explained(request)
     if notes:
         warn_at_callers_line((examples_shortened(note), category) for note, category in notes)
     return result

@@ -117,6 +117,10 @@ class ReportError(ExplainError, ValueError):
     """A report cannot be written as requested, or a file is not a report, or is a changed one."""
 
 
+class EvaluationError(ExplainError, ValueError):
+    """An attribution cannot be evaluated as requested, or a file is not a saved evaluation."""
+
+
 class GoldenError(ExplainError, ValueError):
     """A golden explanation is missing, damaged, or was made for another call."""
 

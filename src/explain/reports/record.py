@@ -15,10 +15,11 @@ from typing import Any
 
 from explain.algorithms.catalogue import find_method
 from explain.errors import InputError
+from explain.explanation.again.arguments import missing_arguments
 from explain.fingerprints import digest, fingerprint
 from explain.inputs.layout import Layout
 from explain.render.tables.summary import summary
-from explain.reports.repetition import code_of, missing_arguments
+from explain.reports.repetition import code_of
 from explain.results.attribution import Attribution, load
 from explain.version import VERSION
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from explain.api import attribute
 from explain.errors import ExplainError, ReportError
+from explain.explanation.again.arguments import arguments_of
 from explain.fingerprints import fingerprint
 from explain.goldens.figures import Tolerances, figures
 from explain.inputs.layout import Layout
 from explain.models.opening import load_model
 from explain.public_calls.callers_line import at_callers_line
 from explain.reports.reading import Report, read
-from explain.reports.repetition import arguments_of
 from explain.results.attribution import Attribution
 from explain.results.names import framework_name, method_name
 

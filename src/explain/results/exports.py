@@ -66,7 +66,7 @@ class Exports:
         1        0  income    2.0    4.0
         """
         given = _Given(**{name: vars(self)[name] for name in _Given.__annotations__})
-        with _imported("to_dataframe", "pandas", "tables"):
+        with imported("to_dataframe", "pandas", "tables"):
             import pandas
         size = given.values.size
         if size > MOST_ROWS:
@@ -104,7 +104,7 @@ class Exports:
         """
         fields = vars(self)
         given = _Given(**{name: fields[name] for name in _Given.__annotations__})
-        with _imported("to_xarray", "xarray", "xarray"):
+        with imported("to_xarray", "xarray", "xarray"):
             import xarray
         coordinates = _coordinates(given)
         for name in _BY_EXAMPLE:
@@ -324,7 +324,7 @@ def plain_data(value: Any) -> Any:
 
 
 @contextmanager
-def _imported(method: str, package: str, extra: str) -> Iterator[None]:
+def imported(method: str, package: str, extra: str) -> Iterator[None]:
     """Say how to install a package that cannot be imported."""
     try:
         yield

@@ -1,0 +1,1 @@
+"""A call made again, from what its result records or from arguments as the caller gave them."""

@@ -1,0 +1,1 @@
+"""Metrics of explanations: which of them can be believed, and by what measure."""

@@ -1,0 +1,138 @@
+"""What one metric measured on the examples of an attribution, and its mean with an interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.results.content import read_only
+
+Floats = npt.NDArray[np.float64]
+
+Better = Literal["higher", "lower", "nearer to zero", ""]
+"""Which values of a metric speak for an explanation; empty where neither do."""
+
+N_RESAMPLES = 9999
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one metric measured.
+
+    Attributes
+    ----------
+    metric : str
+        The name of the metric.
+    values : numpy.ndarray of float64
+        One number for each example, shape (N,); NaN for the examples in `left_out`.
+    better : {"higher", "lower", "nearer to zero", ""}
+        Which values speak for the explanation.
+    curve : numpy.ndarray of float64, optional
+        For a metric that is made of a curve: shape (N, K).
+    positions : numpy.ndarray of float64, optional
+        Where each of the K points of the curve lies, shape (K,), such as the share of the input that is removed.
+    labels : tuple of str
+        The name of each of the K points, where they have names, such as the layers of a model.
+    left_out : Mapping of int to str
+        The examples without a value, and why.
+    options : Mapping
+        The options of the metric, with defaults.
+    seeded : bool
+        Whether the values depend on the seed.
+
+    Examples
+    --------
+    >>> one = Measurement("deletion", np.array([0.25, np.nan, 0.75]), "lower", left_out={1: "The map is constant."})
+    >>> one.mean, one.count, one.worst
+    (0.5, 2, 2)
+    """
+
+    metric: str
+    values: Floats
+    better: Better
+    curve: Floats | None = None
+    positions: Floats | None = None
+    labels: tuple[str, ...] = ()
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seeded: bool = False
+
+    def __post_init__(self) -> None:
+        """Hold arrays that nobody can change."""
+        for name in ("values", "curve", "positions"):
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, read_only(np.asarray(array, np.float64)))
+
+    @property
+    def measured(self) -> Floats:
+        """The values of the examples that have one."""
+        return self.values[~np.isnan(self.values)]
+
+    @property
+    def count(self) -> int:
+        """The number of examples that have a value."""
+        return len(self.measured)
+
+    @property
+    def mean(self) -> float:
+        """The mean over the examples that have a value; NaN if none has."""
+        return float(self.measured.mean()) if self.count else math.nan
+
+    @property
+    def worst(self) -> int | None:
+        """The index of the first example whose value speaks most against the explanation; None if none does."""
+        if not self.count or not self.better:
+            return None
+        sizes = np.abs(self.values) if self.better == "nearer to zero" else self.values
+        return int(np.nanargmin(sizes) if self.better == "higher" else np.nanargmax(sizes))
+
+    def interval(self, seed: int = 0) -> tuple[float, float]:
+        """Give a 95 % interval of the mean: the percentile bootstrap over the examples.
+
+        NaN under two examples. It says how much the mean would vary with other examples of the same kind.
+        """
+        if self.count < 2:
+            return math.nan, math.nan
+        generator = np.random.default_rng((seed, self.count))
+        drawn = generator.integers(0, self.count, (N_RESAMPLES, self.count))
+        means = self.measured[drawn].mean(axis=1)
+        low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return float(low), float(high)
+
+
+class Aggregate(float):
+    """The mean of a metric over the examples: a number, which also knows its interval and its worst example.
+
+    Attributes
+    ----------
+    measurement : Measurement
+        What was measured.
+    low, high : float
+        The 95 % interval of the mean.
+    """
+
+    measurement: Measurement
+    low: float
+    high: float
+
+    def __new__(cls, measurement: Measurement, seed: int = 0) -> Aggregate:
+        """Make the mean of a measurement."""
+        found = super().__new__(cls, measurement.mean)
+        found.measurement = measurement
+        found.low, found.high = measurement.interval(seed)
+        return found
+
+    def __repr__(self) -> str:
+        """Write the mean with its interval, the count, and the worst example."""
+        one = self.measurement
+        interval = "" if math.isnan(self.low) else f" [{self.low:.4g}, {self.high:.4g}]"
+        worst = "" if one.worst is None else f"; worst: example {one.worst}, {one.values[one.worst]:.4g}"
+        skipped = f", {len(one.left_out)} left out" if one.left_out else ""
+        return f"{float(self):.4g}{interval} ({one.metric}, n={one.count}{skipped}{worst})"
