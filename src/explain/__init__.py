@@ -7,13 +7,16 @@ from explain.lazy_names import importer as _importer
 from explain.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
-    from explain import callbacks, migration, preprocessing, render, reports, zoo
+    from explain import callbacks, metrics, migration, preprocessing, render, reports, zoo
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
     from explain.fingerprints import fingerprint
     from explain.inputs.display import Display
     from explain.inputs.text.continuation import Continuation
     from explain.layer_table.listing import layers
+    from explain.metrics.evaluating import evaluate
+    from explain.metrics.results.benchmark import Benchmark
+    from explain.metrics.results.evaluation import Evaluation
     from explain.migration.check import check_migration
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
@@ -34,8 +37,12 @@ _HOMES = {
     "compare": "explain.results.comparison",
     "check_migration": "explain.migration.check",
     "MigrationReport": "explain.migration.report",
+    "metrics": "explain.metrics",
     "migration": "explain.migration",
     "Attribution": "explain.results.attribution",
+    "Benchmark": "explain.metrics.results.benchmark",
+    "Evaluation": "explain.metrics.results.evaluation",
+    "evaluate": "explain.metrics.evaluating",
     "layers": "explain.layer_table.listing",
     "load": "explain.results.attribution",
     "load_model": "explain.models.opening",
@@ -53,20 +60,24 @@ _HOMES = {
 
 __all__ = [
     "Attribution",
+    "Benchmark",
     "Continuation",
     "Display",
+    "Evaluation",
     "MigrationReport",
     "attribute",
     "callbacks",
     "check_migration",
     "compare",
     "errors",
+    "evaluate",
     "fingerprint",
     "layers",
     "load",
     "load_model",
     "maximize",
     "methods",
+    "metrics",
     "migration",
     "port",
     "preprocessing",

@@ -59,6 +59,35 @@ class Option:
     per_input: Callable[[Any], bool] | None = None
 
 
+def resolved_options(owner: str, options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in defaults and refuse values that are out of range.
+
+    Parameters
+    ----------
+    owner : str
+        What has the options, for the message.
+    options : sequence of Option
+        All of them.
+    given : Mapping
+        The values that the caller gave, each of a known option.
+
+    Raises
+    ------
+    OptionError
+        If a value is refused; the message names the option, the value and what is expected.
+    """
+    known = {option.name: option for option in options}
+    for name, value in given.items():
+        if not known[name].accepts(value):
+            raise OptionError(
+                f"{name}={brief(value)} is out of range for {owner}: give {known[name].expects}."
+            )
+    return {
+        name: option.plain(_python_number(given[name])) if name in given else option.default
+        for name, option in known.items()
+    }
+
+
 def _python_number(value: Any) -> Any:
     """Give a number of NumPy as one of Python: sums and products of small whole numbers of NumPy overflow."""
     return value.item() if isinstance(value, np.generic) else value
@@ -190,17 +219,10 @@ class Method:
             If an option is refused; the message names the option, the value and what is expected.
         """
         known = {option.name: option for option in self.options}
-        for name, value in given.items():
+        for name in given:
             if name not in known:
                 raise OptionError(self._unknown_option(name, known, others))
-            if not known[name].accepts(value):
-                raise OptionError(
-                    f"{name}={brief(value)} is out of range for {self.name}: give {known[name].expects}."
-                )
-        return {
-            name: option.plain(_python_number(given[name])) if name in given else option.default
-            for name, option in known.items()
-        }
+        return resolved_options(self.name, self.options, given)
 
     def recorded_options(self, resolved: Mapping[str, Any]) -> dict[str, Any]:
         """Give the options as the result records them."""

@@ -1,0 +1,1 @@
+"""Complexity: on how much of the input a map lies."""

@@ -1,0 +1,1 @@
+"""Faithfulness: whether the model depends on what the map says that it depends on."""

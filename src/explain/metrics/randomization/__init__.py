@@ -1,0 +1,1 @@
+"""Randomization: whether the map depends on the weights and on the target at all."""

@@ -1,0 +1,1 @@
+"""Robustness: whether explanations of inputs that hardly differ hardly differ."""

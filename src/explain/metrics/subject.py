@@ -1,0 +1,228 @@
+"""What is evaluated: an attribution with the model that it explains, as a metric sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.algorithms.catalogue import find_method
+from explain.errors import EvaluationError
+from explain.explanation.again.arguments import arguments_of
+from explain.explanation.again.call import DEFAULTS, explained, request_of
+from explain.explanation.posed import posed
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.metrics.opened import Opened, ScoreCache
+from explain.metrics.places import Places, places_of
+from explain.metrics.results.measurement import Floats
+from explain.results.attribution import Attribution
+from explain.results.view import has_token_ids
+
+# The method whose points have only values of the input and of the reference, as the points of a metric do.
+_REMOVING = "feature_ablation"
+
+# Of the arguments of the call, those that say how the model is called and what is explained.
+_OF_MODEL = (
+    "tokenizer",
+    "target",
+    "score",
+    "output",
+    "layout",
+    "lengths",
+    "forward_kwargs",
+    "framework",
+    "bounds",
+    "display",
+    "memory_budget",
+)
+
+
+class Subject:
+    """What is evaluated: an attribution with the model that it explains.
+
+    Parameters
+    ----------
+    model : object
+        The model.
+    attribution : Attribution
+        Its explanation, of N examples.
+    arguments : Mapping
+        Arguments of `explain.attribute` that the attribution does not record, such as ``forward_kwargs``.
+    masks : numpy.ndarray of bool, optional
+        Where the object is, shape (N, P): True for the places of each example that belong to it.
+    seed : int
+        The seed of all random numbers.
+    cache : dict, optional
+        Scores that are known already.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        attribution: Attribution,
+        arguments: Mapping[str, Any],
+        *,
+        masks: npt.NDArray[np.bool_] | None = None,
+        seed: int = 0,
+        cache: ScoreCache | None = None,
+    ) -> None:
+        self.model, self.attribution, self.masks, self.seed = model, attribution, masks, seed
+        self.notes: list[str] = []
+        self._given = arguments
+        self._cache: ScoreCache = {} if cache is None else cache
+
+    def __len__(self) -> int:
+        """Give the number of examples."""
+        return len(self.attribution)
+
+    @cached_property
+    def places(self) -> Places:
+        """The places of the examples, with their values."""
+        return places_of(self.attribution)
+
+    @cached_property
+    def values(self) -> Floats:
+        """The attribution itself, batch first, shape (N, ...) of the inputs."""
+        return np.asarray(self.layout.to_batch_first(self.attribution.values), np.float64)
+
+    @cached_property
+    def inputs(self) -> Array:
+        """The inputs, batch first; token ids as whole numbers."""
+        one = self.attribution
+        inputs = self.layout.to_batch_first(one.inputs)
+        return inputs.astype(np.int64) if has_token_ids(one) else inputs
+
+    @property
+    def layout(self) -> Layout:
+        """The axes of the inputs, as the model takes them."""
+        return Layout(self.attribution.layout)
+
+    @property
+    def is_slope(self) -> bool:
+        """Whether the values are slopes of the score, not shares of it."""
+        return find_method(self.attribution.method).is_slope
+
+    def generator(self, *keys: int) -> np.random.Generator:
+        """Give a generator of random numbers for some part of the work, such as one example."""
+        return np.random.default_rng((self.seed, *keys))
+
+    def no_information(self) -> dict[int, str]:
+        """Give the examples whose map orders nothing, since all its places have the same value, and why."""
+        found = {}
+        for row in range(len(self)):
+            own = self.places.of(row)
+            if own.size and np.ptp(own) == 0:
+                kind = "zero" if not own.any() else "constant"
+                found[row] = f"The map is {kind}: it does not order the places."
+        return found
+
+    @contextmanager
+    def opened(self, reference: Any = "baseline", score: str | None = None) -> Iterator[Opened]:
+        """Open the model, with the reference that takes the place of what is removed; on exit it is restored.
+
+        Parameters
+        ----------
+        reference : object
+            ``"baseline"`` for the one that the attribution was compared with, zeros if it has none; or any baseline
+            that `explain.attribute` takes.
+        score : str, optional
+            The kind of score; by default the explained one. ``"probability"`` where the model has classes.
+        """
+        arguments = {name: value for name, value in self._recorded.items() if name in _OF_MODEL}
+        arguments["seed"] = self.seed
+        arguments["baseline"] = self._reference(reference)
+        if score is not None:
+            arguments["score"] = score
+        request = request_of(self.model, self._x(self.attribution), _REMOVING, arguments)
+        with posed(request) as found:
+            yield Opened(found, self.places, self._cache)
+
+    def has_classes(self) -> bool:
+        """Whether the model has a score for each of several classes."""
+        return self.attribution.predicted is not None
+
+    def explained_again(
+        self, rows: npt.NDArray[np.intp], inputs: Array | None = None, **changes: Any
+    ) -> Attribution:
+        """Explain inputs like those of the attribution by the same call: the same method, options and targets.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int
+            The example to which each input belongs, shape (M,): its target and baseline are taken.
+        inputs : numpy.ndarray, optional
+            The inputs, batch first, shape (M, ...); by default those of the examples themselves.
+        **changes
+            Arguments of `explain.attribute` that take the place of the recorded ones, such as ``seed``.
+
+        Returns
+        -------
+        Attribution
+            Of M examples.
+        """
+        part = self.attribution[rows.tolist()]
+        if inputs is not None:
+            moved = self.layout.from_batch_first(np.asarray(inputs))
+            part = replace(part, inputs=np.ascontiguousarray(moved, np.float32))
+        arguments = {name: one.value for name, one in arguments_of({"": part}, "one").items()}
+        arguments.pop("batch_size", None)
+        arguments |= {name: value for name, value in self._given.items() if value is not None} | changes
+        x = arguments.pop("x", None)
+        method = arguments.pop("method")
+        found, notes = explained(request_of(self.model, self._x(part) if x is None else x, method, arguments))
+        self.notes += [note for note, _ in notes if note not in self.notes]
+        assert isinstance(found, Attribution)
+        return found
+
+    @cached_property
+    def _recorded(self) -> dict[str, Any]:
+        found = {name: one.value for name, one in arguments_of({"": self.attribution}, "one").items()}
+        given = {name: value for name, value in self._given.items() if value is not None}
+        return {**found, **given}
+
+    def _x(self, attribution: Attribution) -> Any:
+        if attribution.texts:
+            return [text.text for text in attribution.texts]
+        return attribution.inputs.astype(np.int64) if has_token_ids(attribution) else attribution.inputs
+
+    def _reference(self, reference: Any) -> Any:
+        if not (isinstance(reference, str) and reference == "baseline"):
+            return reference
+        rule = self.attribution.baseline_rule.get("rule")
+        if rule in ("references", "tokens"):
+            # A set of references is no single input.
+            return DEFAULTS["baseline"]
+        return self._recorded.get("baseline")
+
+    def check(self) -> None:
+        """Refuse an attribution that the model, called as it says, cannot have given.
+
+        Raises
+        ------
+        EvaluationError
+            If the recorded scores are not those of the model.
+        """
+        recorded = np.asarray(self.attribution.scores, np.float64)
+        with self.opened() as model:
+            found = model.scores
+        scale = max(1.0, float(np.abs(recorded).max(initial=0)))
+        apart = np.abs(found - recorded)
+        worst = int(np.argmax(apart))
+        if not apart[worst] <= _SAME_SCORE * scale:
+            raise EvaluationError(
+                f"attribution records the score {recorded[worst]:.6g} for example {worst} and target "
+                f"{self.attribution.target[worst] if self.attribution.target else None!r}, but the model gives "
+                f"{found[worst]:.6g}: it is the explanation of another model, or of other weights, or the call had "
+                "arguments that are not recorded. Give the model that was explained, and target= and forward_kwargs= "
+                "as they were given to explain.attribute."
+            )
+
+
+# Far above the differences of sums in another order and of single precision.
+_SAME_SCORE = 1e-3
