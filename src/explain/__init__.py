@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from explain.inputs.display import Display
     from explain.inputs.text.continuation import Continuation
     from explain.layer_table.listing import layers
+    from explain.metrics.benchmarking import benchmark
     from explain.metrics.evaluating import evaluate
     from explain.metrics.results.benchmark import Benchmark
     from explain.metrics.results.evaluation import Evaluation
@@ -42,6 +43,7 @@ _HOMES = {
     "Attribution": "explain.results.attribution",
     "Benchmark": "explain.metrics.results.benchmark",
     "Evaluation": "explain.metrics.results.evaluation",
+    "benchmark": "explain.metrics.benchmarking",
     "evaluate": "explain.metrics.evaluating",
     "layers": "explain.layer_table.listing",
     "load": "explain.results.attribution",
@@ -66,6 +68,7 @@ __all__ = [
     "Evaluation",
     "MigrationReport",
     "attribute",
+    "benchmark",
     "callbacks",
     "check_migration",
     "compare",
