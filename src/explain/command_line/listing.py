@@ -1,4 +1,4 @@
-"""The commands that list what one can choose from: `explain methods`, `explain layers` and `explain models`."""
+"""The commands that list what one can choose from: methods, metrics, layers and models."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOp
 from explain.command_line.command import say
 
 if TYPE_CHECKING:
-    from explain.algorithms.method import Method
+    from explain.algorithms.method import Method, Option
+    from explain.metrics.metric import Metric
 
 
+METRICS_EXAMPLES = ("explain metrics", "explain metrics --json")
 METHODS_EXAMPLES = ("explain methods", "explain methods --json")
 LAYERS_EXAMPLES = (
     "explain layers model.keras",
@@ -48,6 +50,29 @@ def list_methods(
             lines.append(
                 "--option " + escape(", ".join(f"{option.name}={option.default}" for option in row.options))
             )
+        console.print(Padding("\n".join(lines), (0, 0, 1, 2)), highlight=False)
+
+
+def list_metrics(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every option.")] = False,
+) -> None:
+    """List the metrics, with what they need and their options."""
+    from explain.metrics.catalogue import rows
+
+    if as_json:
+        typer.echo(json.dumps([_metric_fields(row) for row in rows()], indent=2))
+        return
+    console = Console()
+    for row in rows():
+        aliases = f" ({', '.join(row.aliases)})" if row.aliases else ""
+        console.print(f"[bold]{row.name}[/bold]{escape(aliases)}", highlight=False)
+        better = f"Better: {row.better}. " if row.better else ""
+        needs = f" Needs: {', '.join(sorted(row.needs))}." if row.needs else ""
+        lines = [f"{escape(row.summary)} [dim]{better}Family: {row.family}.{needs}[/dim]"]
+        lines += [
+            f"--metric-option {row.name}.{option.name}={escape(str(option.default))}"
+            for option in row.options
+        ]
         console.print(Padding("\n".join(lines), (0, 0, 1, 2)), highlight=False)
 
 
@@ -101,11 +126,27 @@ def _method_fields(row: Method) -> dict[str, Any]:
         "family": row.family,
         "summary": row.summary,
         "paper": row.paper,
-        "options": [
-            {"name": o.name, "default": o.default, "expects": o.expects, "summary": o.summary}
-            for o in row.options
-        ],
+        "options": _option_fields(row.options),
     }
+
+
+def _metric_fields(row: Metric) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "aliases": list(row.aliases),
+        "family": row.family,
+        "summary": row.summary,
+        "paper": row.paper,
+        "better": row.better,
+        "needs": sorted(row.needs),
+        "options": _option_fields(row.options),
+    }
+
+
+def _option_fields(options: Sequence[Option]) -> list[dict[str, Any]]:
+    return [
+        {"name": o.name, "default": o.default, "expects": o.expects, "summary": o.summary} for o in options
+    ]
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, apart: bool = True) -> None:

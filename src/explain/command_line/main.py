@@ -24,10 +24,18 @@ from explain.command_line.gallery import GALLERY_EXAMPLES, make_gallery
 from explain.command_line.listing import (
     LAYERS_EXAMPLES,
     METHODS_EXAMPLES,
+    METRICS_EXAMPLES,
     MODELS_EXAMPLES,
     list_layers,
     list_methods,
+    list_metrics,
     list_models,
+)
+from explain.command_line.metrics import (
+    BENCHMARK_EXAMPLES,
+    EVALUATE_EXAMPLES,
+    make_benchmark,
+    make_evaluation,
 )
 from explain.command_line.reports import REPORT_EXAMPLES, make_report
 from explain.command_line.saved import COMPARE_EXAMPLES, SHOW_EXAMPLES, compare_saved, draw_saved
@@ -54,10 +62,13 @@ command(app, "layers", LAYERS_EXAMPLES)(list_layers)
 command(app, "maximize", MAXIMIZE_EXAMPLES)(make_maximization)
 command(app, "compare", COMPARE_EXAMPLES)(compare_saved)
 command(app, "check-migration", CHECK_EXAMPLES)(check_models)
+command(app, "evaluate", EVALUATE_EXAMPLES)(make_evaluation)
+command(app, "benchmark", BENCHMARK_EXAMPLES)(make_benchmark)
 command(app, "report", REPORT_EXAMPLES)(make_report)
 command(app, "show", SHOW_EXAMPLES)(draw_saved)
 command(app, "gallery", GALLERY_EXAMPLES)(make_gallery)
 command(app, "methods", METHODS_EXAMPLES)(list_methods)
+command(app, "metrics", METRICS_EXAMPLES)(list_metrics)
 command(app, "models", MODELS_EXAMPLES)(list_models)
 
 

@@ -12,7 +12,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.metrics.results.measurement import Floats
 from explain.results.attribution import Attribution
-from explain.results.heatmap import heatmaps
+from explain.results.heatmap import ChannelRule, heatmaps
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def places_of(attribution: Attribution) -> Places:
     """
     layout = Layout(attribution.layout)
     first = layout.batch_first
-    channels = "mean" if find_method(attribution.method).of_whole_places else "sum"
+    channels: ChannelRule = "mean" if find_method(attribution.method).of_whole_places else "sum"
     maps = heatmaps(attribution.values, layout, channels=channels)
     axes = place_axes(first)
     shape = maps.shape[1:]
