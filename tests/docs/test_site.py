@@ -20,6 +20,7 @@ PUBLIC_MODULES = (
     "explain",
     "explain.backends",
     "explain.callbacks",
+    "explain.metrics",
     "explain.migration",
     "explain.preprocessing",
     "explain.render",

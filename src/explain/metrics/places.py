@@ -43,11 +43,13 @@ class Places:
     @property
     def counts(self) -> npt.NDArray[np.int64]:
         """The number of real places of each example, shape (N,)."""
-        return self.real.sum(axis=1, dtype=np.int64)
+        counts: npt.NDArray[np.int64] = self.real.sum(axis=1, dtype=np.int64)
+        return counts
 
     def of(self, row: int) -> Floats:
         """Give the values of the real places of an example, shape (F,)."""
-        return self.values[row, self.real[row]]
+        own: Floats = self.values[row, self.real[row]]
+        return own
 
     def spread(self, rows: npt.NDArray[np.intp], by_place: Array, ndim: int) -> Array:
         """Give arrays over all places the shape of an input, with length 1 along other axes.
