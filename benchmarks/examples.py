@@ -13,8 +13,9 @@ from PIL import Image
 from benchmarks.cases import NAME_LENGTH, Case
 from explain import zoo
 from explain.zoo.data import FOLDER_VARIABLE, Split, dataset
+from explain.zoo.model_row import SeedModel
 from explain.zoo.preprocessing import prepare
-from explain.zoo.seed_models import SEED_MODELS, SeedModel
+from explain.zoo.seed_models import SEED_MODELS
 
 Floats = npt.NDArray[np.float32]
 

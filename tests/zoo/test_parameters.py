@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from explain.zoo.layers import Convolution, Dense, Recurrent, convert, shapes
-from explain.zoo.seed_models import NAMES_TRANSFORMER, SEED_MODELS, SeedModel, seed_model
+from explain.zoo.model_row import SeedModel
+from explain.zoo.seed_models import NAMES_TRANSFORMER, SEED_MODELS, seed_model
 
 MODELS = [*SEED_MODELS.values(), NAMES_TRANSFORMER]
 

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from explain.errors import OptionError
-from explain.zoo import seed_models
 from explain.zoo.data import Split, dataset
+from explain.zoo.model_row import Recipe
 from explain.zoo.seed_models import SEED_MODELS
 from explain.zoo.training import batches, loop
 from explain.zoo.training import run as training
@@ -128,7 +128,7 @@ def test_the_command_words_errors(command: object) -> None:
 
 
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
-    recipe = seed_models.Recipe(epochs=1, learning_rate=0.1)
+    recipe = Recipe(epochs=1, learning_rate=0.1)
     rates = [batches.learning_rate(recipe, step, 200) for step in range(200)]
     assert max(rates) == pytest.approx(0.1)
     assert rates.index(max(rates)) == 9
@@ -138,7 +138,7 @@ def test_learning_rate_warms_up_and_ends_at_zero() -> None:
 
 
 def test_every_epoch_sees_each_example_at_most_once() -> None:
-    model = replace(SEED_MODELS["fashion_rnn"], recipe=seed_models.Recipe(epochs=1, batch_size=4))
+    model = replace(SEED_MODELS["fashion_rnn"], recipe=Recipe(epochs=1, batch_size=4))
     split = Split(np.zeros((10, 28, 28), np.uint8), np.arange(10))
     drawn = list(batches.training_batches(model, split, epochs=2, seed=0))
     assert len(drawn) == batches.steps_of(10, model.recipe, 2) == 4

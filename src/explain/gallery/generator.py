@@ -29,8 +29,9 @@ from explain.gallery.pages.pictures import Pictures
 from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view
 from explain.zoo.layers import Framework
+from explain.zoo.model_row import FRAMEWORKS
 from explain.zoo.pretrained import PRETRAINED, missing_packages
-from explain.zoo.seed_models import FRAMEWORKS, NAMES_TRANSFORMER
+from explain.zoo.seed_models import NAMES_TRANSFORMER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

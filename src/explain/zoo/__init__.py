@@ -21,11 +21,12 @@ from typing import Any
 
 from explain.errors import DataError, ZooError
 from explain.public_calls.callers_line import at_callers_line
+from explain.zoo.checked_names import checked_framework, one_of
 from explain.zoo.extensions import extension
-from explain.zoo.layers import Framework
+from explain.zoo.model_row import SeedModel
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, load_pretrained, pretrained_samples
 from explain.zoo.sample_inputs import Samples, read_samples
-from explain.zoo.seed_models import FRAMEWORKS, SEED_MODELS, SeedModel, one_of, seed_model
+from explain.zoo.seed_models import SEED_MODELS, seed_model
 from explain.zoo.weight_files import shipped, weights_for
 
 __all__ = ["Samples", "SeedModel", "card", "load", "names", "samples", "seed_model"]
@@ -82,7 +83,7 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     'FashionRNN'
     """
     model = _model(name)
-    chosen = _framework(framework)
+    chosen = checked_framework(framework)
     if dtype not in _PRECISIONS:
         raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
     if isinstance(model, SeedModel):
@@ -130,7 +131,7 @@ def samples(name: str, framework: str = "torch") -> Samples:
     >>> pictures.x.shape, pictures.layout, pictures.classes[pictures.y[0]]
     ((20, 32, 32, 3), 'NHWC', 'cat')
     """
-    model, chosen = _model(name), _framework(framework)
+    model, chosen = _model(name), checked_framework(framework)
     return read_samples(model, chosen) if isinstance(model, SeedModel) else pretrained_samples(model, chosen)
 
 
@@ -169,11 +170,3 @@ def card(name: str) -> str:
 def _model(name: str) -> SeedModel | PretrainedModel:
     """Look up a model of the zoo."""
     return PRETRAINED[name] if name in PRETRAINED else seed_model(name)
-
-
-def _framework(framework: str) -> Framework:
-    """Check the name of a framework, and give it."""
-    for known in FRAMEWORKS:
-        if framework == known:
-            return known
-    raise ZooError(one_of("framework", framework, FRAMEWORKS, "the frameworks"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.zoo.layers import shapes
-from explain.zoo.seed_models import FRAMEWORKS, SeedModel
+from explain.zoo.model_row import FRAMEWORKS, SeedModel
 
 
 @dataclass(frozen=True)

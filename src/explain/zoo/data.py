@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from explain.errors import DataError, ZooError
 from explain.zoo import download, readers
+from explain.zoo.checked_names import one_of
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
 from explain.zoo.preprocessing import one_hot
-from explain.zoo.seed_models import one_of
 
 FOLDER_VARIABLE = "EXPLAIN_DATA"
 HELD_OUT_FRACTION = 0.2

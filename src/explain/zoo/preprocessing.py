@@ -13,7 +13,7 @@ import numpy.typing as npt
 from explain.errors import InputError
 from explain.preprocessing.arithmetic import standardised
 from explain.zoo.layers import Framework
-from explain.zoo.seed_models import SeedModel
+from explain.zoo.model_row import SeedModel
 
 ALPHABET = string.ascii_letters + " .,;'"
 

@@ -17,8 +17,8 @@ from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display, shortened
 from explain.zoo.data import Split, dataset
 from explain.zoo.layers import Framework
+from explain.zoo.model_row import SeedModel
 from explain.zoo.preprocessing import one_hot, prepare, spell
-from explain.zoo.seed_models import SeedModel
 
 _NAMES_FILE = "names.json"
 _NAMES_ORIGIN = (

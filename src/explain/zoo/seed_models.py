@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from explain.errors import ZooError
-from explain.inputs.naming.brief import brief
+from explain.zoo.checked_names import one_of
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
 from explain.zoo.layers import (
     Convolution,
@@ -20,83 +17,7 @@ from explain.zoo.layers import (
     PlainLayer,
     Recurrent,
 )
-from explain.zoo.model_input import ModelInput
-
-Output = Literal["logits", "probabilities", "log-probabilities"]
-
-FRAMEWORKS: tuple[Framework, ...] = ("torch", "tensorflow")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a seed model is trained: Adam with decoupled weight decay, a warm-up and a cosine schedule.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the training set.
-    batch_size : int
-        Examples per step.
-    learning_rate : float
-        The highest learning rate, reached after the warm-up.
-    weight_decay : float
-        Decoupled weight decay of every parameter.
-    augmentation : bool
-        Whether pictures are mirrored at random and shifted by up to four pixels.
-    clip_norm : float, optional
-        The global norm to which gradients are clipped, for recurrent models.
-    """
-
-    epochs: int
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0
-    augmentation: bool = False
-    clip_norm: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedModel(ModelInput):
-    """One row of the table; the fields of its input are documented at `ModelInput`.
-
-    Parameters
-    ----------
-    name : str
-        The name that `explain.zoo.load` takes.
-    summary : str
-        A description of the model in one sentence.
-    native : {"torch", "tensorflow"}
-        The framework that trained the model, and whose tensor names its weight file uses.
-    dataset : {"cifar10", "fashion_mnist", "names"}
-        The data set that it was trained on.
-    classes : tuple of str
-        The names of its outputs, in order.
-    output : {"logits", "probabilities", "log-probabilities"}
-        The kind of its outputs.
-    required_accuracy : float
-        The test accuracy below which a training run has failed.
-    architecture : tuple of ParameterLayer or PlainLayer
-        Every layer, in order. `names_rnn`, `names_transformer` and PyTorch's
-        `fashion_rnn` connect them in their own code, the other models are a plain chain of layers.
-    recipe : Recipe
-        The settings of its training.
-    """
-
-    name: str
-    summary: str
-    native: Framework
-    dataset: str
-    classes: tuple[str, ...]
-    output: Output
-    required_accuracy: float
-    architecture: tuple[ParameterLayer | PlainLayer, ...]
-    recipe: Recipe
-
-    @property
-    def layers(self) -> tuple[ParameterLayer, ...]:
-        """The layers that hold parameters, in order."""
-        return tuple(layer for layer in self.architecture if isinstance(layer, ParameterLayer))
-
+from explain.zoo.model_row import Recipe, SeedModel
 
 CHARACTERS = 57
 HIDDEN_SIZE = 128
@@ -292,16 +213,3 @@ def seed_model(name: str) -> SeedModel:
     if name not in _SHIPPED:
         raise ZooError(one_of("name", name, tuple(_SHIPPED), "the seed models"))
     return _SHIPPED[name]
-
-
-def one_of(parameter: str, value: object, valid: tuple[str, ...], what: str) -> str:
-    """Give the error message for a `value` that is not among the `valid` values; it suggests the nearest valid value.
-
-    Examples
-    --------
-    >>> one_of("name", "cifar", ("cifar_net",), "the seed models")
-    "name='cifar' is not one of the seed models: cifar_net. Did you mean 'cifar_net'?"
-    """
-    nearest = difflib.get_close_matches(str(value).lower(), valid, n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{parameter}={brief(value)} is not one of {what}: {', '.join(valid)}.{hint}"

@@ -16,7 +16,7 @@ from explain.errors import DataError
 from explain.files.atomic_write import replace_file
 from explain.files.json_text import read_json
 from explain.zoo.layers import Framework, Shapes, convert, shapes
-from explain.zoo.seed_models import SeedModel
+from explain.zoo.model_row import SeedModel
 
 Array = npt.NDArray[Any]
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.zoo.seed_models import NamesRNN, build
-from explain.zoo.seed_models import SeedModel
+from explain.zoo.model_row import SeedModel
 from explain.zoo.training.batches import Batch
 from explain.zoo.training.steps import output_of_each_step
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explain.torch_ext.zoo.seed_models import NamesRNN, build
-from explain.zoo.seed_models import SeedModel
+from explain.zoo.model_row import SeedModel
 from explain.zoo.training.batches import Batch
 from explain.zoo.training.steps import output_of_each_step
 

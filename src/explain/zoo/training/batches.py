@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.zoo.data import Split
+from explain.zoo.model_row import Recipe, SeedModel
 from explain.zoo.preprocessing import prepare
-from explain.zoo.seed_models import Recipe, SeedModel
 
 _WARM_UP = 0.05
 _LARGEST_SHIFT = 4

@@ -13,7 +13,8 @@ from explain.errors import OptionError
 from explain.zoo.data import Split
 from explain.zoo.extensions import extension
 from explain.zoo.layers import Framework
-from explain.zoo.seed_models import SeedModel, seed_model
+from explain.zoo.model_row import SeedModel
+from explain.zoo.seed_models import seed_model
 from explain.zoo.training.batches import Batch, evaluation_batches, steps_of, training_batches
 
 Progress = Callable[[int, int, float], None]
