@@ -27,9 +27,20 @@ from explain.zoo.model_row import SeedModel
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, load_pretrained, pretrained_samples
 from explain.zoo.sample_inputs import Samples, read_samples
 from explain.zoo.seed_models import SEED_MODELS, seed_model
+from explain.zoo.synthetic.ground_truth import GroundTruth, ground_truth
 from explain.zoo.weight_files import shipped, weights_for
 
-__all__ = ["Samples", "SeedModel", "card", "load", "names", "samples", "seed_model"]
+__all__ = [
+    "GroundTruth",
+    "Samples",
+    "SeedModel",
+    "card",
+    "ground_truth",
+    "load",
+    "names",
+    "samples",
+    "seed_model",
+]
 
 _PRECISIONS = ("float32", "float64")
 

@@ -46,3 +46,12 @@ LANGUAGES = (
     "Spanish",
     "Vietnamese",
 )
+
+SHAPES = ("circle", "square", "triangle", "cross", "ring", "star")
+
+# Every order of three letters: no letter tells the class, and no two together do.
+MOTIFS = ("abc", "acb", "bac", "bca", "cab", "cba")
+
+# The tokens of the sequences in the order of their ids, which start at 1: letters, and a marker for each motif.
+LETTERS = tuple("abcdefghij")
+MARKERS = tuple(motif.upper() for motif in MOTIFS)
