@@ -19,7 +19,7 @@ from explain.running.problem import Problem
 Presence = npt.NDArray[np.bool_]
 
 ScoreCache = dict[Hashable, float]
-"""Scores by what was asked: the kind of score, inputs and reference, the example and the places that were kept."""
+"""Scores by what was asked: the kind of score and target, inputs and reference, the example and the places kept."""
 
 
 class Opened:
@@ -47,8 +47,11 @@ class Opened:
         self.scores: Floats = np.asarray(posed.problem.scores, np.float64)
         self.kind = posed.finding.score
         self._places, self._cache = places, cache
-        # Of two methods with other baselines, the same places that are kept give other inputs.
-        self._key = self.kind, _digest(self.inputs), _digest(self.reference)
+        # Of two methods with other baselines, the same places that are kept give other inputs. Bits of places are
+        # told apart by the mask: two lengths of a sequence may pack to the same bytes.
+        target = posed.problem.examples.target
+        explained = target.function if target.indices is None else _digest(target.indices)
+        self._key = self.kind, explained, _digest(self.inputs), _digest(self.reference), _digest(places.real)
 
     @property
     def inputs(self) -> Array:

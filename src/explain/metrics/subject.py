@@ -144,8 +144,8 @@ class Subject:
             yield Opened(found, self.places, self._cache)
 
     def has_classes(self) -> bool:
-        """Whether the model has a score for each of several classes."""
-        return self.attribution.predicted is not None
+        """Whether the model has a score for each of several classes: an output of unknown kind has no probabilities."""
+        return self.attribution.predicted is not None and self.attribution.score != "output"
 
     def explained_again(
         self, rows: npt.NDArray[np.intp], inputs: Array | None = None, **changes: Any
