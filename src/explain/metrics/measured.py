@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from explain.metrics.results.measurement import Floats
 
@@ -29,3 +31,24 @@ class Measured:
     positions: Floats | None = None
     labels: tuple[str, ...] = ()
     left_out: Mapping[int, str] = field(default_factory=dict)
+
+
+def one_by_one(count: int, measure: Callable[[int], float | str]) -> Measured:
+    """Measure examples one by one.
+
+    Parameters
+    ----------
+    count : int
+        The number of examples.
+    measure : callable
+        From the index of an example to its number, or to the sentence that says why it has none.
+
+    Examples
+    --------
+    >>> found = one_by_one(2, lambda row: 0.5 if row else "The map is zero.")
+    >>> found.values, found.left_out
+    (array([nan, 0.5]), {0: 'The map is zero.'})
+    """
+    found = [measure(row) for row in range(count)]
+    left_out = {row: one for row, one in enumerate(found) if isinstance(one, str)}
+    return Measured(np.array([np.nan if isinstance(one, str) else one for one in found]), left_out=left_out)

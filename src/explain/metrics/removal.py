@@ -51,7 +51,7 @@ def removed_counts(count: int, n_steps: int) -> npt.NDArray[np.int64]:
     Examples
     --------
     >>> removed_counts(10, 4).tolist()
-    [0, 2, 5, 8, 10]
+    [0, 3, 5, 8, 10]
     """
     return np.floor(np.linspace(0, count, n_steps + 1) + 0.5).astype(np.int64)
 

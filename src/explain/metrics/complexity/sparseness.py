@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from explain.metrics.measured import Measured
+from explain.metrics.measured import Measured, one_by_one
 from explain.metrics.metric import Metric
 from explain.metrics.results.measurement import Floats
 from explain.metrics.subject import Subject
@@ -18,14 +18,12 @@ def sparseness(subject: Subject, options: Mapping[str, Any]) -> Measured:
 
     Chalasani et al., *Concise explanations of neural networks using adversarial training*, arXiv:1810.06583.
     """
-    values, left_out = np.full(len(subject), np.nan), {}
-    for row in range(len(subject)):
+
+    def measure(row: int) -> float | str:
         own = np.abs(subject.places.of(row))
-        if own.any():
-            values[row] = gini(own)
-        else:
-            left_out[row] = "The map is zero: it has no sparseness."
-    return Measured(values, left_out=left_out)
+        return gini(own) if own.any() else "The map is zero: it has no sparseness."
+
+    return one_by_one(len(subject), measure)
 
 
 def gini(sizes: Floats) -> float:
