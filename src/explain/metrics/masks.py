@@ -10,6 +10,7 @@ import numpy.typing as npt
 from explain.errors import EvaluationError
 from explain.inputs.naming.brief import brief
 from explain.metrics.places import Places
+from explain.results.names import listed
 
 
 def resolve_masks(masks: Any, places: Places) -> npt.NDArray[np.bool_] | None:
@@ -63,6 +64,6 @@ def resolve_masks(masks: Any, places: Places) -> npt.NDArray[np.bool_] | None:
         what = "no place" if sizes[row] == 0 else "every place"
         raise EvaluationError(
             f"masks has {what} of example {row}: nothing can be located there. Give the mask of its object, or leave "
-            f"the example out, attribution[{[one for one in range(count) if one not in wrong]}]."
+            f"such examples ({listed(wrong.tolist())} of {count}) out of attribution and masks, by attribution[[...]]."
         )
     return found
