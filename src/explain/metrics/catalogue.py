@@ -10,8 +10,15 @@ from typing import get_args
 from explain.errors import EvaluationError, OptionError
 from explain.inputs.naming.brief import brief
 from explain.inputs.naming.suggestions import suggestion
-from explain.metrics.complexity import sparseness
+from explain.metrics.complexity import complexity, effective_complexity, sparseness
 from explain.metrics.faithfulness import deletion, insertion
+from explain.metrics.localization import (
+    attribution_localization,
+    localization_auc,
+    pointing_game,
+    relevance_accuracy,
+    top_k_intersection,
+)
 from explain.metrics.metric import Metric, Need
 from explain.metrics.results.measurement import Better
 
@@ -19,6 +26,13 @@ _FILES = (
     deletion,
     insertion,
     sparseness,
+    complexity,
+    effective_complexity,
+    pointing_game,
+    relevance_accuracy,
+    top_k_intersection,
+    attribution_localization,
+    localization_auc,
 )
 """The files of the metrics, in the order of the catalogue."""
 
