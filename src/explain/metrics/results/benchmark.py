@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from explain.errors import EvaluationError
 from explain.inputs.naming.suggestions import suggestion
 from explain.metrics.results.evaluation import Evaluation
-from explain.metrics.results.measurement import Measurement
+from explain.metrics.results.measurement import Better, Measurement
 from explain.public_calls.callers_line import at_callers_line
 from explain.results.exports import imported
 
@@ -90,6 +90,19 @@ class Benchmark:
         """Give what a metric measured on a method; None where it has no value."""
         return self.evaluations[method].measurements.get(metric) if method in self.evaluations else None
 
+    def better(self, metric: str) -> Better:
+        """Tell which values of a metric speak for a method; empty where neither do."""
+        found = (self.measurement(metric, method) for method in self)
+        return next((one.better for one in found if one is not None), "")
+
+    def reason(self, metric: str, method: str) -> str:
+        """Tell why a metric has no value for a method; empty if it has one, or if nothing is known."""
+        of_method = self.reasons.get(method, {})
+        one = self.measurement(metric, method)
+        if one is None:
+            return of_method.get(metric, of_method.get("", ""))
+        return "" if one.count else next(iter(one.left_out.values()), "")
+
     def order(self, metric: str) -> list[str]:
         """Give the methods from the best mean of a metric to the worst; those without a value are left out.
 
@@ -118,8 +131,11 @@ class Benchmark:
         return not math.isnan(low) and (low > 0 or high < 0)
 
     def best(self, metric: str) -> list[str]:
-        """Give the methods that no other is better than by more than the examples vary: the first, and its equals."""
-        order = self.order(metric)
+        """Give the methods that no other is better than by more than the examples vary: the first, and its equals.
+
+        None where neither greater nor smaller values are better, and none where no method has a value.
+        """
+        order = self.order(metric) if self.better(metric) else []
         return [name for name in order if name == order[0] or not self.differ(metric, order[0], name)]
 
     def __str__(self) -> str:
@@ -153,23 +169,12 @@ class Benchmark:
         for method in self:
             for metric in self.metrics:
                 one = self.measurement(metric, method)
+                reason = self.reason(metric, method)
                 if one is None:
-                    reasons = self.reasons.get(method, {})
-                    reason = reasons.get(metric, reasons.get("", ""))
                     rows.append((method, metric, math.nan, math.nan, math.nan, 0, 0, "", reason))
-                else:
-                    rows.append(
-                        (
-                            method,
-                            metric,
-                            one.mean,
-                            *one.interval(self.seed),
-                            one.count,
-                            len(one.left_out),
-                            one.better,
-                            "",
-                        )
-                    )
+                    continue
+                numbers = (one.mean, *one.interval(self.seed), one.count, len(one.left_out))
+                rows.append((method, metric, *numbers, one.better, reason))
         names = ["method", "metric", "mean", "low", "high", "count", "left_out", "better", "reason"]
         return pandas.DataFrame(rows, columns=names)
 
@@ -198,7 +203,7 @@ class Benchmark:
         """Save to an ``.npz`` file without pickle; `load` reads it, with neither framework installed."""
         from explain.metrics.results.benchmark_file import write
 
-        return write(self, path)
+        return write(vars(self), path)
 
     @classmethod
     @at_callers_line
@@ -212,4 +217,4 @@ class Benchmark:
         """
         from explain.metrics.results.benchmark_file import read
 
-        return read(path)
+        return read(path, cls)

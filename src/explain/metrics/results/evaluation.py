@@ -189,7 +189,7 @@ class Evaluation:
         """
         from explain.metrics.results.evaluation_file import write
 
-        return write(self, path)
+        return write(vars(self), path)
 
     @classmethod
     @at_callers_line
@@ -203,4 +203,4 @@ class Evaluation:
         """
         from explain.metrics.results.evaluation_file import read
 
-        return read(path)
+        return read(path, cls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,9 @@ Better = Literal["higher", "lower", "nearer to zero", ""]
 
 N_RESAMPLES = 9999
 LEVEL = 0.95
+
+# How many numbers are drawn at once.
+_MOST_DRAWN = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +102,25 @@ class Measurement:
 
         NaN under two examples. It says how much the mean would vary with other examples of the same kind.
         """
-        if self.count < 2:
-            return math.nan, math.nan
-        generator = np.random.default_rng((seed, self.count))
-        drawn = generator.integers(0, self.count, (N_RESAMPLES, self.count))
-        means = self.measured[drawn].mean(axis=1)
-        low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return float(low), float(high)
+        return _interval(self.measured.tobytes(), seed)
+
+
+# A table, a figure and a page ask for the same intervals; the key is short beside what is drawn to find one.
+@lru_cache(maxsize=4096)
+def _interval(measured: bytes, seed: int) -> tuple[float, float]:
+    values = np.frombuffer(measured)
+    count = len(values)
+    if count < 2:
+        return math.nan, math.nan
+    generator = np.random.default_rng((seed, count))
+    # In parts, since there may be many examples.
+    most = max(1, _MOST_DRAWN // count)
+    sizes = [min(most, N_RESAMPLES - start) for start in range(0, N_RESAMPLES, most)]
+    means = np.concatenate(
+        [values[generator.integers(0, count, (size, count))].mean(axis=1) for size in sizes]
+    )
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 class Aggregate(float):

@@ -1,0 +1,1 @@
+"""Files of results: ``.npz`` archives of arrays and one JSON header, without pickle."""
