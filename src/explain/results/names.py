@@ -133,3 +133,14 @@ def listed(numbers: Sequence[int], most: int = 8) -> str:
     """
     shown = ", ".join(str(int(one)) for one in numbers[:most])
     return f"{shown} and {len(numbers) - most} more" if len(numbers) > most else shown
+
+
+def printable(text: str) -> str:
+    """Write a text on one line for a terminal, which would obey control signs: names may come from untrusted files.
+
+    Examples
+    --------
+    >>> printable("conv\\x1b[2J 1"), printable("two\\nlines")
+    ('conv?[2J 1', 'two lines')
+    """
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))

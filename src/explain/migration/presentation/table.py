@@ -17,6 +17,7 @@ from explain.migration.presentation.report_text import (
     verdict_text,
 )
 from explain.migration.report import STAGES, MigrationReport, Row
+from explain.results.names import printable
 
 # Width of sentences, in characters.
 _WIDTH = 100
@@ -141,7 +142,7 @@ def _table(report: MigrationReport) -> list[str]:
 
 def _cells(report: MigrationReport, row: Row) -> _Cells:
     """Write the cells of one row: two names, error, tolerance, verdict, notes."""
-    a, b = (_shortened(_printable(name)) for name in names_of(row))
+    a, b = (_shortened(printable(name)) for name in names_of(row))
     notes = ["first divergence"] if is_first_divergence(report, row) else []
     notes += [*([row.note] if row.note else []), *figure_words(row)]
     return (
@@ -150,7 +151,7 @@ def _cells(report: MigrationReport, row: Row) -> _Cells:
         error_text(row.error),
         error_text(row.tolerance),
         verdict_text(row),
-        _printable("; ".join(notes)),
+        printable("; ".join(notes)),
     )
 
 
@@ -167,13 +168,8 @@ def _aligned(cells: _Cells, widths: Sequence[int]) -> str:
 
 def _sentences(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(
-        _printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+        printable(text), _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False
     )
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, which a terminal would execute: names may come from untrusted models."""
-    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
 def _shortened(name: str) -> str:

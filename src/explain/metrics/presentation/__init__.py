@@ -1,0 +1,1 @@
+"""How evaluations and benchmarks are shown: as text, as figures, as pages."""

@@ -1,0 +1,170 @@
+"""Words that the tables, the figures and the pages of evaluations and benchmarks share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from explain.metrics.results.benchmark import Benchmark
+from explain.metrics.results.evaluation import Evaluation
+from explain.metrics.results.measurement import Better, Measurement
+from explain.results.names import framework_name, listed, method_name, number
+
+DIRECTIONS: Mapping[Better, str] = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "nearer to zero": "nearer to zero is better",
+    "": "neither end is better",
+}
+
+BEST = (
+    "the best mean, and those that do not differ from it: the 95 % interval of the mean difference, example by "
+    "example, has zero in it"
+)
+INTERVAL = "95 % interval: the bootstrap over the examples"
+ONE_EXAMPLE = "an interval needs two examples with a value"
+NOT_KNOWN = "it was not measured"
+
+
+def subject(evaluation: Evaluation) -> str:
+    """Say what was evaluated.
+
+    Examples
+    --------
+    >>> subject(Evaluation({}, method="saliency", model="Net", framework="torch"))
+    'Saliency of Net (PyTorch)'
+    """
+    method = method_name(evaluation.method) if evaluation.method else "An attribution"
+    if not evaluation.model:
+        return method
+    framework = f" ({framework_name(evaluation.framework)})" if evaluation.framework else ""
+    return f"{method} of {evaluation.model}{framework}"
+
+
+def examples_text(count: int) -> str:
+    """Write a number of examples.
+
+    Examples
+    --------
+    >>> examples_text(1), examples_text(1200)
+    ('1 example', '1,200 examples')
+    """
+    return f"{count:,} example{'' if count == 1 else 's'}"
+
+
+def count_of(benchmark: Benchmark) -> int:
+    """Give the number of examples of a benchmark.
+
+    Examples
+    --------
+    >>> count_of(Benchmark({}))
+    0
+    """
+    return max((len(one) for one in benchmark.evaluations.values()), default=0)
+
+
+def common(benchmark: Benchmark) -> Evaluation:
+    """Give an evaluation with what holds for all methods: the model, the score, the targets, the versions.
+
+    Examples
+    --------
+    >>> common(Benchmark({"saliency": Evaluation({}, model="Net")})).model
+    'Net'
+    """
+    return next((one for one in benchmark.evaluations.values() if one.model), Evaluation({}))
+
+
+def interval_text(low: float, high: float) -> str:
+    """Write an interval; a dash if there is none.
+
+    Examples
+    --------
+    >>> interval_text(0.25, 0.5), interval_text(float("nan"), float("nan"))
+    ('[0.25, 0.5]', '–')
+    """
+    return "–" if math.isnan(low) else f"[{number(low)}, {number(high)}]"
+
+
+def left_out_text(one: Measurement) -> str:
+    """Say which examples have no value, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.array([0.5, np.nan, np.nan])
+    >>> left_out_text(Measurement("deletion", values, "lower", left_out={1: "The map is constant.", 2: "No score."}))
+    'example 1: The map is constant. Example 2: No score.'
+    """
+    by_reason: dict[str, list[int]] = {}
+    for example, reason in one.left_out.items():
+        by_reason.setdefault(reason, []).append(example)
+    sentences = [
+        f"{'example' if len(examples) == 1 else 'examples'} {listed(examples)}: {_sentence(reason)}"
+        for reason, examples in by_reason.items()
+    ]
+    return " ".join([*sentences[:1], *(words[0].upper() + words[1:] for words in sentences[1:])])
+
+
+def few_left_out(one: Measurement) -> str:
+    """Say how many examples have no value, and the first reason; empty if all have one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.array([0.5, np.nan])
+    >>> few_left_out(Measurement("deletion", values, "lower", left_out={1: "The map is constant."}))
+    '1 of 2 examples left out: The map is constant.'
+    """
+    if not one.left_out:
+        return ""
+    reasons = list(dict.fromkeys(map(_sentence, one.left_out.values())))
+    others = (
+        "" if len(reasons) == 1 else f" And {len(reasons) - 1} other reason{'s' if len(reasons) > 2 else ''}."
+    )
+    return f"{len(one.left_out)} of {examples_text(len(one.values))} left out: {reasons[0]}{others}"
+
+
+def why_none(benchmark: Benchmark, metric: str, method: str) -> str:
+    """Say why a metric has no value for a method.
+
+    Examples
+    --------
+    >>> why_none(Benchmark({}, {"rise": {"": "It explains no tables"}}), "deletion", "rise")
+    'It explains no tables.'
+    """
+    return _sentence(benchmark.reason(metric, method) or NOT_KNOWN)
+
+
+def option_text(value: Any) -> str:
+    """Write the value of an option.
+
+    Examples
+    --------
+    >>> option_text(0.25), option_text([1, 2]), option_text("mean"), option_text(None)
+    ('0.25', '1, 2', 'mean', 'none')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(option_text, value))
+    return str(value)
+
+
+def options_text(one: Measurement) -> str:
+    """Write the options of a metric; a dash if it has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> options_text(Measurement("deletion", np.ones(1), "lower", options={"steps": 16, "fill": "mean"}))
+    'steps=16, fill=mean'
+    """
+    return ", ".join(f"{name}={option_text(value)}" for name, value in one.options.items()) or "–"
+
+
+def _sentence(words: str) -> str:
+    words = words.strip()
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."
