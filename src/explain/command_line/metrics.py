@@ -28,6 +28,7 @@ EVALUATE_EXAMPLES = (
 BENCHMARK_EXAMPLES = (
     "explain benchmark model.keras photos/ --methods ig,grad_cam,occlusion --metrics deletion,sparseness",
     "explain benchmark zoo:cifar_net@torch --methods saliency,ig --out benchmark.html",
+    "explain benchmark --zoo --out which-explanation.html",
 )
 
 SUFFIXES = (".npz", ".html", ".png", ".svg", ".pdf")
@@ -195,11 +196,38 @@ def make_benchmark(
     reading: ReadingOptions = NO_OPTIONS,
     count: shared.Count = 8,
     seed: shared.Seed = 0,
+    zoo: Annotated[
+        bool,
+        typer.Option(
+            "--zoo",
+            help="Compare all methods on networks whose reasons are known, and write the page benchmark.html.",
+        ),
+    ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="With --zoo: all examples for every metric, which takes an hour."),
+    ] = False,
     as_json: shared.AsJson = False,
     overwrite: shared.Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare methods on a model and its inputs, by metrics."""
+    if zoo:
+        given_too = [*([model] if model else []), *(inputs or [])]
+        if given_too or metrics or masks or target:
+            raise OptionError(
+                "--zoo has models, inputs, metrics and masks of its own: leave the others out, or leave --zoo out."
+            )
+        from explain.command_line.ground_truth import make_page
+
+        file = out or Path("benchmark.html")
+        if file.suffix.lower() != ".html":
+            raise OptionError(f"--out {file}: --zoo writes a page: give a name that ends in .html.")
+        _check_out(file, overwrite=overwrite)
+        make_page(file, framework, _names(methods), seed, full=full, quiet=quiet)
+        return
+    if full:
+        raise OptionError("--full is for --zoo: give --zoo too, or leave it out.")
     from explain.command_line.arguments.given import given_inputs, given_model, named_or_old
     from explain.command_line.arguments.tokenizers import tokenizer_of
     from explain.metrics.benchmarking import benchmark

@@ -1,0 +1,1 @@
+"""The page that compares all methods on models whose reasons are known: `explain benchmark --zoo`."""

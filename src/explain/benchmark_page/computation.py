@@ -1,0 +1,227 @@
+"""The numbers of the page: every method on every model of the ground truth, asked every question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from explain import zoo
+from explain.algorithms.catalogue import find_method
+from explain.algorithms.catalogue import methods as catalogue
+from explain.algorithms.method import Method
+from explain.benchmark_page.questions import DATA, EXAMPLES, EXPLAINED_AGAIN, Question
+from explain.errors import ExplainError
+from explain.explanation.again.call import explained, request_of
+from explain.metrics.evaluating import chosen_metrics, measured
+from explain.metrics.opened import ScoreCache
+from explain.metrics.results.benchmark import Benchmark
+from explain.metrics.results.evaluation import Evaluation
+from explain.metrics.results.measurement import Measurement
+from explain.results.attribution import Attribution
+from explain.zoo.synthetic.ground_truth import GroundTruth
+
+Progress = Callable[[int, int, str], None]
+
+RANDOM_MAP = "random map"
+"""The row that shows what a map without information gets."""
+
+# So many points are run at once: a size that is found by timing would change the last bits from run to run.
+_CHUNK = 128
+
+# References for the methods that compare with a set: examples without an object, from another seed.
+_REFERENCES = 16
+
+# Passes that a metric may take for all its explanations, before the page leaves it to the full run.
+MOST_PASSES = 200_000
+
+
+@dataclass(frozen=True)
+class ModelResults:
+    """What was found about one model.
+
+    Attributes
+    ----------
+    model : str
+        Its name in the zoo.
+    data : GroundTruth
+        The examples.
+    attributions : Mapping of str to Attribution
+        The maps, by method.
+    benchmark : Benchmark
+        The answers, by method and by the name of the question.
+    """
+
+    model: str
+    data: GroundTruth
+    attributions: Mapping[str, Attribution]
+    benchmark: Benchmark
+
+
+@dataclass
+class _Answers:
+    """The answers of one method, while they are collected."""
+
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def compute(
+    questions: Sequence[Question],
+    *,
+    framework: str,
+    methods: Sequence[str] | None = None,
+    seed: int = 0,
+    full: bool = False,
+    progress: Progress = lambda done, total, what: None,
+) -> dict[str, ModelResults]:
+    """Ask every method every question.
+
+    Parameters
+    ----------
+    questions : sequence of Question
+        What is asked; their models decide which are loaded.
+    framework : {"torch", "tensorflow"}
+        The framework of the models.
+    methods : sequence of str, optional
+        By default the whole catalogue without what finds an input.
+    seed : int
+        Seed of everything random.
+    full : bool
+        Whether every metric gets all examples, however long it takes.
+    progress : callable
+        Told how many maps of how many are done, and which comes next.
+
+    Returns
+    -------
+    dict of str to ModelResults
+        By model.
+    """
+    rows = [find_method(one) for one in methods] if methods is not None else _all_methods()
+    models = list(dict.fromkeys(one.model for one in questions))
+    total = len(models) * (len(rows) + 1)
+    found: dict[str, ModelResults] = {}
+    for place, name in enumerate(models):
+        own = [one for one in questions if one.model == name]
+        start = place * (len(rows) + 1)
+
+        def told(done: int, what: str, name: str = name, start: int = start) -> None:
+            progress(start + done, total, f"{name}: {what}")
+
+        found[name] = _of_model(name, own, rows, framework, seed, full, told)
+    progress(total, total, "")
+    return found
+
+
+def _all_methods() -> list[Method]:
+    return [row for row in catalogue() if row.drawn != "input"]
+
+
+def _of_model(
+    name: str,
+    questions: Sequence[Question],
+    rows: Sequence[Method],
+    framework: str,
+    seed: int,
+    full: bool,
+    told: Callable[[int, str], None],
+) -> ModelResults:
+    model = zoo.load(name, framework)
+    about = DATA[name]
+    data = zoo.ground_truth(about.name, EXAMPLES, seed, framework, about.shortcut)
+    # The maps of these are the references: the same ground, without object and shortcut.
+    references = zoo.ground_truth(about.name, _REFERENCES, seed + 1, framework, about.shortcut).background
+    attributions: dict[str, Attribution] = {}
+    evaluations: dict[str, Evaluation] = {}
+    reasons: dict[str, dict[str, str]] = {}
+    cache: ScoreCache = {}
+    for place, row in enumerate([*rows, None]):
+        label = RANDOM_MAP if row is None else row.name
+        told(place, label)
+        given: dict[str, Any] = {"batch_size": _CHUNK}
+        if row is not None and row.takes_references:
+            given["baseline"] = references
+        try:
+            attribution = (
+                _random_map(attributions, seed)
+                if row is None
+                else _explained(model, data, row, {**given, "seed": seed})
+            )
+        except ExplainError as error:
+            reasons[label] = {"": str(error)}
+            continue
+        attributions[label] = attribution
+        answers = _Answers()
+        for question in questions:
+            _answer(question, model, data, attribution, label, given, cache, seed, full, answers)
+        evaluations[label] = Evaluation(
+            answers.measurements,
+            method=label,
+            framework=framework,
+            model=name,
+            score=attribution.score,
+            layout=attribution.layout,
+            target=attribution.target,
+            seed=seed,
+            versions=attribution.versions,
+        )
+        if answers.reasons:
+            reasons[label] = answers.reasons
+    return ModelResults(name, data, attributions, Benchmark(evaluations, reasons, seed=seed))
+
+
+def _explained(model: Any, data: GroundTruth, row: Method, given: Mapping[str, Any]) -> Attribution:
+    arguments = {**given, "layout": data.layout, "display": data.display, "target": data.y.tolist()}
+    found, _ = explained(request_of(model, data.x, row.name, arguments))
+    assert isinstance(found, Attribution)
+    return found
+
+
+def _random_map(attributions: Mapping[str, Attribution], seed: int) -> Attribution:
+    """Give a map of noise, on the examples of the others."""
+    first = next(iter(attributions.values()))
+    drawn = np.stack(
+        [
+            np.random.default_rng((seed, row)).standard_normal(first.values.shape[1:])
+            for row in range(len(first))
+        ]
+    )
+    return replace(first, values=drawn.astype(np.float32))
+
+
+def _answer(
+    question: Question,
+    model: Any,
+    data: GroundTruth,
+    attribution: Attribution,
+    label: str,
+    given: Mapping[str, Any],
+    cache: ScoreCache,
+    seed: int,
+    full: bool,
+    answers: _Answers,
+) -> None:
+    again = question.explanations > 0
+    if again and label == RANDOM_MAP:
+        answers.reasons[question.name] = "A random map is not explained again."
+        return
+    count = EXAMPLES if full or not again else EXPLAINED_AGAIN
+    masks = None
+    if question.marked is not None:
+        masks = data.object_mask if question.marked == "object" else data.shortcut_mask
+        masks = masks[:count]
+    (chosen,) = chosen_metrics([(question.metric, dict(question.options))])
+    own: dict[str, str] = {}
+    try:
+        found = measured(
+            model, attribution[:count], [chosen], given, masks=masks, seed=seed, cache=cache, reasons=own
+        )
+    except ExplainError as error:
+        answers.reasons[question.name] = str(error)
+        return
+    if own:
+        answers.reasons[question.name] = next(iter(own.values()))
+    else:
+        answers.measurements[question.name] = found[chosen.name]
