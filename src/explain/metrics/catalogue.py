@@ -10,8 +10,17 @@ from typing import get_args
 from explain.errors import EvaluationError, OptionError
 from explain.inputs.naming.brief import brief
 from explain.inputs.naming.suggestions import suggestion
-from explain.metrics.complexity import complexity, effective_complexity, sparseness
-from explain.metrics.faithfulness import deletion, insertion
+from explain.metrics.complexity import (
+    complexity,
+    effective_complexity,
+    sparseness,
+)
+from explain.metrics.faithfulness import (
+    deletion,
+    insertion,
+    pixel_flipping,
+    rationales,
+)
 from explain.metrics.localization import (
     attribution_localization,
     localization_auc,
@@ -25,6 +34,8 @@ from explain.metrics.results.measurement import Better
 _FILES = (
     deletion,
     insertion,
+    pixel_flipping,
+    rationales,
     sparseness,
     complexity,
     effective_complexity,

@@ -47,11 +47,10 @@ class Opened:
         self.scores: Floats = np.asarray(posed.problem.scores, np.float64)
         self.kind = posed.finding.score
         self._places, self._cache = places, cache
-        # Of two methods with other baselines, the same places that are kept give other inputs. Bits of places are
-        # told apart by the mask: two lengths of a sequence may pack to the same bytes.
+        # Of two methods with other baselines, the same places that are kept give other inputs.
         target = posed.problem.examples.target
         explained = target.function if target.indices is None else _digest(target.indices)
-        self._key = self.kind, explained, _digest(self.inputs), _digest(self.reference), _digest(places.real)
+        self._key = self.kind, explained, _digest(self.inputs), _digest(self.reference)
 
     @property
     def inputs(self) -> Array:

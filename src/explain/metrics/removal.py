@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.method import Option
-from explain.algorithms.options import one_of
+from explain.algorithms.options import is_number, one_of
 from explain.inputs.baseline import RULES
 from explain.metrics.results.measurement import Floats
 from explain.metrics.subject import Subject
@@ -30,6 +31,26 @@ SCORE = one_of(
     "Which score is followed: the probability of the target, or the explained score as a share of its drop from the "
     "whole input to the reference. 'auto' takes the probability where the model has classes.",
 )
+
+
+def fractions(default: tuple[float, ...], summary: str) -> Option:
+    """Give the option ``fractions``: shares of the places, above 0 and below 1, in increasing order."""
+    return Option(
+        "fractions",
+        default,
+        "one or several numbers above 0 and below 1, in increasing order",
+        _are_fractions,
+        summary,
+        plain=lambda value: tuple(float(one) for one in np.atleast_1d(value)),
+    )
+
+
+def _are_fractions(value: Any) -> bool:
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    numbers = listed if isinstance(listed, (list, tuple)) else [listed]
+    if not numbers or not all(is_number(one) and 0 < one < 1 for one in numbers):
+        return False
+    return all(one < other for one, other in pairwise(numbers))
 
 
 def ranks(values: Floats) -> npt.NDArray[np.int64]:
@@ -84,11 +105,44 @@ def removal_curve(
         removed: npt.NDArray[np.bool_] = order < removed_counts(len(order), n_steps)[:, np.newaxis]
         return removed if insertion else ~removed
 
-    with subject.opened(options["reference"], score_kind(subject, options["score"])) as model:
-        scores = model.scores_keeping(kept, n_steps + 1)
-    if options["score"] == "probability" or (options["score"] == "auto" and subject.has_classes()):
-        return scores, {}
-    return as_shares(scores, whole=-1 if insertion else 0)
+    return followed(subject, options, kept, n_steps + 1, whole=-1 if insertion else 0)
+
+
+def followed(
+    subject: Subject,
+    options: Mapping[str, Any],
+    kept: Callable[[int], npt.NDArray[np.bool_]],
+    n_points: int,
+    *,
+    whole: int = 0,
+) -> tuple[Floats, dict[int, str]]:
+    """Give the score that is followed, with some places kept and the others replaced.
+
+    Parameters
+    ----------
+    subject : Subject
+        What is evaluated.
+    options : Mapping
+        ``reference`` and ``score``.
+    kept : callable
+        From the index of an example to the places that each of its points keeps, shape (points, F). One end keeps
+        all, the other none.
+    n_points : int
+        The number of points.
+    whole : int
+        Which end keeps all: 0 or -1.
+
+    Returns
+    -------
+    numpy.ndarray of float64
+        Shape (N, points): probabilities, or shares of the drop of the explained score.
+    dict
+        The examples for which there is no such share, and why.
+    """
+    kind = score_kind(subject, options["score"])
+    with subject.opened(options["reference"], kind) as model:
+        scores = model.scores_keeping(kept, n_points)
+    return (scores, {}) if kind is not None else as_shares(scores, whole)
 
 
 def score_kind(subject: Subject, asked: str) -> str | None:
@@ -111,6 +165,24 @@ def as_shares(scores: Floats, whole: int) -> tuple[Floats, dict[int, str]]:
         shares = (scores - empty[:, np.newaxis]) / drop[:, np.newaxis]
     shares[same] = np.nan
     return shares, {int(row): "The score at the reference is that of the input." for row in same}
+
+
+def held_areas(curve: Floats, n_steps: npt.NDArray[np.int64]) -> Floats:
+    """Give the area under each curve from 0 to 1, of which only the first steps count: (N, K) to (N,).
+
+    Parameters
+    ----------
+    curve : numpy.ndarray of float64
+        Shape (N, K).
+    n_steps : numpy.ndarray of int
+        The number of steps of each curve, shape (N,); what is behind holds its end.
+
+    Examples
+    --------
+    >>> held_areas(np.array([[1.0, 0.5, 0.0], [1.0, 0.0, 0.0]]), np.array([2, 1])).tolist()
+    [0.5, 0.5]
+    """
+    return np.array([area(one[np.newaxis, : n + 1])[0] for one, n in zip(curve, n_steps, strict=True)])
 
 
 def area(curve: Floats) -> Floats:

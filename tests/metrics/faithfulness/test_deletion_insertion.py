@@ -295,16 +295,6 @@ class TestWhatIsAsked:
             alone = with_cache(model, a, metrics, None)
             np.testing.assert_array_equal(found["deletion"].values, alone["deletion"].values)
 
-    def test_lengths_that_pack_to_the_same_bits_share_no_scores(self):
-        x = RNG.normal(size=(1, 7, 1)).astype(np.float32)
-        model, cache = linear(RNG.normal(size=7)), {}
-        metrics = [("deletion", {"n_steps": 2})]
-        for lengths in ([5], [6], None):
-            a = map_of(model, x, np.arange(7.0)[:, np.newaxis], layout="NTC", lengths=lengths)
-            found = with_cache(model, a, metrics, cache)
-            alone = with_cache(model, a, metrics, None)
-            np.testing.assert_array_equal(found["deletion"].values, alone["deletion"].values)
-
 
 def session_of_rows(factors, weight):
     """An ONNX model of a fixed batch whose rows have a factor each, as a state by row would be."""
