@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from inspect import isroutine
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,10 @@ class Subject:
     ) -> None:
         self.model, self.attribution, self.masks, self.seed = model, attribution, masks, seed
         self.notes: list[str] = []
-        self._given = arguments
+        self._given = {name: value for name, value in arguments.items() if value is not None}
+        if isroutine(model):
+            # A function does not say of which framework its arrays are.
+            self._given.setdefault("framework", attribution.framework)
         self._cache: ScoreCache = {} if cache is None else cache
 
     def __len__(self) -> int:
@@ -172,7 +176,7 @@ class Subject:
             part = replace(part, inputs=np.ascontiguousarray(moved, np.float32))
         arguments = {name: one.value for name, one in arguments_of({"": part}, "one").items()}
         arguments.pop("batch_size", None)
-        arguments |= {name: value for name, value in self._given.items() if value is not None} | changes
+        arguments |= self._given | changes
         x = arguments.pop("x", None)
         method = arguments.pop("method")
         found, notes = explained(request_of(self.model, self._x(part) if x is None else x, method, arguments))
@@ -183,8 +187,7 @@ class Subject:
     @cached_property
     def _recorded(self) -> dict[str, Any]:
         found = {name: one.value for name, one in arguments_of({"": self.attribution}, "one").items()}
-        given = {name: value for name, value in self._given.items() if value is not None}
-        return {**found, **given}
+        return found | self._given
 
     def _x(self, attribution: Attribution) -> Any:
         if attribution.texts:
