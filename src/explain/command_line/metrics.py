@@ -266,7 +266,7 @@ def _names(text: str | None) -> list[str] | None:
 def _chosen(metrics: str | None, options: Sequence[str] | None) -> Any:
     """Give the metrics with their options, as `explain.evaluate` takes them; checked."""
     from explain.metrics.catalogue import find
-    from explain.metrics.evaluating import DEFAULT_METRICS, chosen_metrics
+    from explain.metrics.chosen import DEFAULT_METRICS, chosen_metrics
 
     names = list(DEFAULT_METRICS) if metrics is None else _names(metrics) or []
     found: dict[str, dict[str, Any]] = {find(name).name: {} for name in names}

@@ -10,7 +10,8 @@ from explain.errors import EvaluationError, ExplainError
 from explain.explanation.again.call import explained, request_of
 from explain.explanation.arguments import seed_of
 from explain.inputs.naming.brief import brief
-from explain.metrics.evaluating import chosen_metrics, measured
+from explain.metrics.chosen import chosen_metrics
+from explain.metrics.evaluating import measured
 from explain.metrics.opened import ScoreCache
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation

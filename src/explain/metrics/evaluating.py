@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from explain.algorithms.catalogue import find_method
-from explain.algorithms.method import resolved_options
 from explain.errors import EvaluationError
+from explain.explanation.again.call import DEFAULTS
 from explain.explanation.arguments import seed_of
 from explain.inputs.layout import Layout
 from explain.inputs.naming.brief import brief
-from explain.metrics.catalogue import check_options, find
+from explain.inputs.naming.suggestions import suggestion
+from explain.metrics.chosen import Chosen, chosen_metrics
 from explain.metrics.masks import resolve_masks
 from explain.metrics.measured import Measured
 from explain.metrics.metric import Metric
@@ -28,18 +28,6 @@ from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 from explain.results.view import has_token_ids, input_name
 from explain.version import VERSION
-
-DEFAULT_METRICS = ("deletion", "insertion", "sparseness")
-"""What is measured if the caller names no metrics: what needs neither masks nor other explanations."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A metric that the caller chose, with its options and the name of what it measures."""
-
-    row: Metric
-    options: Mapping[str, Any]
-    name: str
 
 
 @at_callers_line
@@ -89,7 +77,8 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        If the attribution is not of this model, a metric does not apply to it, or masks do not fit.
+        If the attribution is not of this model, a metric does not apply to it, masks do not fit, or an argument is
+        unknown.
     OptionError
         If an option of a metric is refused.
 
@@ -105,6 +94,7 @@ def evaluate(
     """
     chosen = chosen_metrics(metrics)
     _check_attribution(attribution)
+    _check_arguments(arguments, attribution)
     given = {"target": target, "forward_kwargs": forward_kwargs, **arguments}
     with shown(progress, "evaluate"):
         return measured(model, attribution, chosen, given, masks=masks, seed=seed_of(seed))
@@ -165,49 +155,16 @@ def measured(
     )
 
 
-def chosen_metrics(metrics: Any) -> list[Chosen]:
-    """Give the metrics that the caller chose, with their options checked.
-
-    Raises
-    ------
-    EvaluationError
-        If a metric is unknown, or none is chosen.
-    OptionError
-        If an option is refused.
-
-    Examples
-    --------
-    >>> [one.name for one in chosen_metrics(["deletion", ("deletion", {"reference": "blur"})])]
-    ['deletion', "deletion (reference='blur')"]
-    """
-    if metrics is None:
-        metrics = DEFAULT_METRICS
-    listed = [metrics] if isinstance(metrics, str) else metrics
-    if isinstance(listed, Mapping):
-        listed = list(listed.items())
-    if not isinstance(listed, (list, tuple)) or not listed:
-        raise EvaluationError(
-            f"metrics={brief(metrics)} names no metric: give a name such as 'deletion', several in a list, or a "
-            "dict of options by name."
-        )
-    found: list[Chosen] = []
-    for entry in listed:
-        name, given = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
-        row = find(name)
-        if not isinstance(given, Mapping):
+def _check_arguments(given: Iterable[str], attribution: Attribution) -> None:
+    """Refuse arguments that would have no effect."""
+    known = [*DEFAULTS, *(option.name for option in find_method(attribution.method).options)]
+    for name in given:
+        if name not in known:
             raise EvaluationError(
-                f"metrics has {brief(entry)}: give the options of {row.name} as a dict, such as "
-                f"({row.name!r}, {{'seed': 1}})."
+                f"{name!r} is no argument of explain.evaluate, nor one of explain.attribute that an attribution may "
+                f"leave unrecorded.{suggestion(name, known)} Options of a metric go with its name, as in "
+                f"metrics=[('deletion', {{'n_steps': 16}})]."
             )
-        check_options(row, given)
-        options = resolved_options(row.name, row.options, given)
-        shown_options = ", ".join(f"{option}={brief(value)}" for option, value in given.items())
-        repeated = any(one.row.name == row.name for one in found)
-        label = f"{row.name} ({shown_options})" if repeated and shown_options else row.name
-        if any(one.name == label for one in found):
-            raise EvaluationError(f"metrics has {label!r} twice: leave one out, or give them other options.")
-        found.append(Chosen(row, options, label))
-    return found
 
 
 def _check_attribution(attribution: Any) -> None:
