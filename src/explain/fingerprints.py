@@ -12,13 +12,10 @@ import numpy.typing as npt
 from explain.backends.discovery import extension_for
 from explain.errors import PortError, UnsupportedModelError
 from explain.parameters.canonical import ParameterLayer
-from explain.parameters.flattened import Block, order_between
+from explain.parameters.flattened_rows import rows_channels_last
 from explain.public_calls.callers_line import at_callers_line
 
 Array = npt.NDArray[Any]
-
-# Layers whose output may be flattened: its order depends on the framework.
-_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
 
 
 def digest(arrays: Iterable[Array]) -> str:
@@ -105,35 +102,13 @@ def fingerprint(model: Any) -> str:
 def _of_layer(layer: ParameterLayer, before: ParameterLayer | None) -> str:
     tensors = dict(layer.tensors)
     if layer.kind == "dense" and "kernel" in tensors:
-        row = _flattened(layer, before)
-        if row is not None:
-            tensors["kernel"] = tensors["kernel"][order_between((row,), [False], [True])]
+        order = rows_channels_last(layer, before)
+        if order is not None:
+            tensors["kernel"] = tensors["kernel"][order]
     names = sorted(tensors)
     return hashlib.sha256(
         f"{layer.kind} {names} {digest(tensors[name] for name in names)}".encode()
     ).hexdigest()
-
-
-def _flattened(layer: ParameterLayer, before: ParameterLayer | None) -> Block | None:
-    """Give the map with channels first that was flattened to a dense layer's input; None if there was none."""
-    width = layer.tensors["kernel"].shape[0]
-    known = layer.settings.get("flattened")
-    if known is not None:
-        (row,) = known if len(known) == 1 else (None,)
-        return None if row is None or row.channels_last is not False else row
-    if layer.channels_last or before is None or before.kind not in _MAPS:
-        return None
-    channels = len(next(iter(before.tensors.values()))) if before.kind not in _MAPS[:2] else _channels(before)
-    positions = width // channels
-    return Block(positions, channels, False) if positions > 1 and positions * channels == width else None
-
-
-def _channels(layer: ParameterLayer) -> int:
-    """Give the number of channels that a convolution gives."""
-    kernel = layer.tensors["kernel"]
-    if layer.kind == "transposed_convolution":
-        return int(kernel.shape[-1]) * int(layer.settings.get("groups") or 1)
-    return int(kernel.shape[-1])
 
 
 def _of_tensors(model: Any) -> str:

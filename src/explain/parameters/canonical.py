@@ -67,6 +67,8 @@ class ParameterLayer:
         The part, for a layer with several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
     channels_last : bool
         Whether the layer has channels last in its own framework, which also decides how its output is flattened.
+    buffers : tuple of str
+        Of a layer of kind ``"weights"``: the tensors that training does not change.
     """
 
     name: str
@@ -75,6 +77,7 @@ class ParameterLayer:
     settings: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
     channels_last: bool = True
+    buffers: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -99,6 +102,18 @@ class ParameterLayer:
         {'kernel': (3, 2)}
         """
         return {name: tuple(np.shape(tensor)) for name, tensor in self.tensors.items()}
+
+    @property
+    def trained(self) -> dict[str, Array]:
+        """The tensors that training changes, by name: all but running statistics and buffers.
+
+        Examples
+        --------
+        >>> sorted(ParameterLayer("n", "weights", {"w": np.ones(2), "mean": np.ones(2)}, buffers=("mean",)).trained)
+        ['w']
+        """
+        left_out = {"moving_mean", "moving_variance", *self.buffers}
+        return {name: tensor for name, tensor in self.tensors.items() if name not in left_out}
 
 
 def swapped_gates(tensor: Array) -> Array:

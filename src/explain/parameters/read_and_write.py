@@ -18,7 +18,7 @@ class StoredLayer:
 
     Parameters
     ----------
-    name, part, kind, settings, channels_last
+    name, part, kind, settings, channels_last, buffers
         As in `ParameterLayer`.
     tensors : Mapping of str to tensor
         The framework's own tensors by their names there, those of a recurrent PyTorch module without a suffix.
@@ -39,6 +39,7 @@ class StoredLayer:
     channels_last: bool = True
     why_read_only: str = ""
     finish: Callable[[], None] | None = None
+    buffers: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -85,7 +86,11 @@ def read_layers(stored: Iterable[StoredLayer], store: ParameterStore) -> tuple[P
     for one in stored:
         own = {name: store.to_host(tensor) for name, tensor in one.tensors.items()}
         tensors = store.to_canonical(one, own)
-        found.append(ParameterLayer(one.name, one.kind, tensors, one.settings, one.part, one.channels_last))
+        found.append(
+            ParameterLayer(
+                one.name, one.kind, tensors, one.settings, one.part, one.channels_last, one.buffers
+            )
+        )
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -204,15 +204,24 @@ def _recurrent(name: str, part: str, layer: Any, graph: Graph, taking: Any) -> I
 
 def _own_weights(name: str, layer: Any) -> Iterator[StoredLayer]:
     """Give a layer's own weights by their names; their function is unknown."""
-    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    variables: dict[str, Any] = {}
-    for variable in own:
-        label = variable.name
-        while label in variables:
-            label += "_"
-        variables[label] = variable
+    # A frozen variable stays among the trainable ones of its own layer.
+    trained = layer._trainable_variables
+    variables = by_name([*trained, *layer._non_trainable_variables])
     if variables:
-        yield StoredLayer(name, "", "weights", variables, finish=getattr(layer, "finalize_state", None))
+        buffers = tuple(variables)[len(trained) :]
+        finish = getattr(layer, "finalize_state", None)
+        yield StoredLayer(name, "", "weights", variables, finish=finish, buffers=buffers)
+
+
+def by_name(variables: Iterable[Any]) -> dict[str, Any]:
+    """Give variables by their names, a name that is taken with an underscore."""
+    found: dict[str, Any] = {}
+    for variable in variables:
+        label = variable.name
+        while label in found:
+            label += "_"
+        found[label] = variable
+    return found
 
 
 def _attention(layer: Any) -> dict[str, Any]:

@@ -90,6 +90,48 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     write_layers(_stored_layers(model), layers, _TorchStore())
 
 
+def read_raw_parameters(model: Any) -> tuple[ParameterLayer, ...]:
+    """Give the parameters of a model as PyTorch stores them, those of one module together, in their order.
+
+    Raises
+    ------
+    PortError
+        If the model has no parameters of floating-point numbers.
+
+    Examples
+    --------
+    >>> (layer,) = read_raw_parameters(torch.jit.script(nn.Sequential(nn.Linear(3, 2))))
+    >>> layer.name, layer.kind, layer.shapes
+    ('0', 'weights', {'weight': (2, 3), 'bias': (2,)})
+    """
+    if is_keras_model(model):
+        return keras_parameters.read_raw_parameters(model, _keras_names(model))
+    return read_layers(_raw_layers(model), _TorchStore())
+
+
+def write_raw_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
+    """Change a model's tensors in place, as `read_raw_parameters` gives them."""
+    if is_keras_model(model):
+        keras_parameters.write_raw_parameters(model, layers, _keras_names(model))
+        return
+    write_layers(_raw_layers(model), layers, _TorchStore())
+
+
+def _raw_layers(model: Any) -> list[StoredLayer]:
+    found: dict[str, dict[str, Tensor]] = {}
+    if isinstance(model, nn.Module):
+        for path, parameter in model.named_parameters():
+            if parameter.is_floating_point() and not nn.parameter.is_lazy(parameter):
+                module, _, name = path.rpartition(".")
+                found.setdefault(module, {})[name] = parameter
+    if not found:
+        raise PortError(
+            f"model is of type {type(model).__name__} and has no parameters of floating-point numbers: give a "
+            "torch.nn.Module that is neither quantised nor frozen into constants."
+        )
+    return [StoredLayer(module, "", "weights", tensors) for module, tensors in found.items()]
+
+
 class _TorchStore:
     """Tensors of PyTorch, as `explain.parameters.read_and_write.ParameterStore`."""
 
@@ -159,7 +201,9 @@ def _parts_of(
         return
     if kind is None:
         if tensors:
-            yield stored("", "weights", tensors)
+            yield stored(
+                "", "weights", tensors, buffers=tuple(name for name in tensors if name in module._buffers)
+            )
         return
     if kind == "group_normalization" and isinstance(module, _INSTANCE_NORMS) and module.track_running_stats:
         raise PortError(
