@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,24 @@ class LazyExtension:
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Write the tensors of `layers` to a model's layers, all or none."""
         self._own("parameters.read_and_write").write_parameters(model, layers)
+
+    def raw_parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+        """Give the weights as the framework stores them, of a model whose layers cannot be read in canonical axes."""
+        layers: tuple[ParameterLayer, ...] = self._own("parameters.read_and_write").read_raw_parameters(model)
+        return layers
+
+    def write_raw_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Write what `raw_parameters` gives, all or none."""
+        self._own("parameters.read_and_write").write_raw_parameters(model, layers)
+
+    def copied(self, model: Any) -> Any | None:
+        """Give a copy of a model with weights of its own; None where no copy is sure to compute the same."""
+        return self._own("parameters.weights").copied(model)
+
+    def preserved_weights(self, model: Any) -> AbstractContextManager[None]:
+        """Put all weights and buffers of a model back on any exit, bit for bit."""
+        preserved: AbstractContextManager[None] = self._own("parameters.weights").preserved_weights(model)
+        return preserved
 
     def _own(self, module: str) -> Any:
         """Import one of the package's modules that imports the framework."""

@@ -310,3 +310,15 @@ class Extension(TensorReader, Protocol):
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Write the tensors of `layers` to a model's own layers of the same name and part, in place: all or none."""
+
+    def raw_parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+        """Give what training changes, as the framework stores it, in layers of kind ``"weights"``; or `PortError`."""
+
+    def write_raw_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Write the tensors of `layers`, of those that `raw_parameters` gives, in place: all or none."""
+
+    def copied(self, model: Any) -> Any | None:
+        """Give a copy of a model with weights of its own; None where no copy is sure to compute the same."""
+
+    def preserved_weights(self, model: Any) -> AbstractContextManager[None]:
+        """Put all weights and buffers of a model back on any exit, bit for bit."""

@@ -155,7 +155,7 @@ def n_trained(layer: Any) -> int:
     0
     """
     if callable(getattr(layer, "_flatten_layers", None)):
-        own = (one for inner in layer._flatten_layers() for one in _trained_variables(inner))
+        own = (one for inner in layer._flatten_layers() for one in trained_variables(inner))
         return sum(math.prod(one.shape) for one in {id(one): one for one in own}.values())
     if callable(getattr(layer, "parameters", None)):
         # A tensor that several layers share is given once. Lazy ones have no shape yet.
@@ -165,7 +165,13 @@ def n_trained(layer: Any) -> int:
     return 0
 
 
-def _trained_variables(layer: Any) -> Sequence[Any]:
+def trained_variables(layer: Any) -> Sequence[Any]:
+    """Give the variables of a layer itself that training changes, frozen ones too; of a module of TensorFlow all."""
     # Keras 2 calls them weights.
-    own = "_trainable_variables" if hasattr(layer, "_trainable_variables") else "_trainable_weights"
-    return list(getattr(layer, own, ()))
+    names = ("_trainable_variables", "_trainable_weights", "trainable_variables")
+    return list(next((getattr(layer, name) for name in names if hasattr(layer, name)), ()))
+
+
+def dtype_name(variable: Any) -> str:
+    """Give the name of the dtype of a variable of Keras, or of the framework that it runs on, such as ``"float32"``."""
+    return str(getattr(variable.dtype, "name", variable.dtype))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,22 @@ class NumPyExtension:
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Raise an error, as above."""
         self.parameters(model)
+
+    def raw_parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+        """Raise an error, as above."""
+        return self.parameters(model)
+
+    def write_raw_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Raise an error, as above."""
+        self.parameters(model)
+
+    def copied(self, model: Any) -> Any | None:
+        """Return None: what a function computes with cannot be copied."""
+        return None
+
+    def preserved_weights(self, model: Any) -> AbstractContextManager[None]:
+        """Put back nothing: no weights can be changed."""
+        return nullcontext()
 
 
 extension = NumPyExtension()

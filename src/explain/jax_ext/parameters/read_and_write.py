@@ -28,3 +28,19 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     The variable objects and their dtype stay the same, so that an optimiser still refers to them.
     """
     keras_parameters.write_parameters(model, layers, keras_parameters.names_of(model))
+
+
+def read_raw_parameters(model: Any) -> tuple[ParameterLayer, ...]:
+    """Give the trainable variables of a Keras model as they are stored, those of one layer together, in their order.
+
+    Raises
+    ------
+    PortError
+        If it is a function, or has no trainable variables of floating-point numbers.
+    """
+    return keras_parameters.read_raw_parameters(model, keras_parameters.names_of(model))
+
+
+def write_raw_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
+    """Assign tensors to a model's variables, as `read_raw_parameters` gives them."""
+    keras_parameters.write_raw_parameters(model, layers, keras_parameters.names_of(model))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from explain.errors import PortError
-from explain.keras.layers import is_keras_model, named_layers
-from explain.keras.parameters.stored_layers import stored_layers
+from explain.keras.layers import dtype_name, is_keras_model, layers_of, named_layers, trained_variables
+from explain.keras.parameters.stored_layers import by_name, stored_layers
 from explain.parameters import keras_axes
 from explain.parameters.canonical import Array, ParameterLayer
 from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
@@ -26,6 +26,53 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mappin
     The variable objects and their dtype stay the same, so that an optimiser still refers to them.
     """
     write_layers(stored_layers(model, names), layers, _KerasStore())
+
+
+def read_raw_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLayer, ...]:
+    """Copy what training changes in a model as it is stored, the variables of one layer together, in their order.
+
+    Parameters
+    ----------
+    model : keras.Model, or an object with trainable variables
+        The model.
+    names : Mapping of int to str
+        The names of the layers of a Keras model by their identity.
+
+    Raises
+    ------
+    PortError
+        If there are no such variables of floating-point numbers.
+    """
+    return read_layers(_raw_layers(model, names), _KerasStore())
+
+
+def write_raw_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mapping[int, str]) -> None:
+    """Assign tensors to the variables of a model, as `read_raw_parameters` gives them."""
+    write_layers(_raw_layers(model, names), layers, _KerasStore())
+
+
+def _raw_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
+    owners = layers_of(model) if is_keras_model(model) else [model]
+    found: list[StoredLayer] = []
+    seen: set[int] = set()
+    for owner in owners:
+        own = [one for one in trained_variables(owner) if id(one) not in seen and "float" in dtype_name(one)]
+        seen.update(map(id, own))
+        if own:
+            found.append(
+                StoredLayer(
+                    names.get(id(owner), owner.name if owner is not model else ""),
+                    "",
+                    "weights",
+                    by_name(own),
+                )
+            )
+    if not found:
+        raise PortError(
+            f"model is of type {type(model).__name__} and has no trainable variables of floating-point numbers: give "
+            "the keras.Model that it was made from."
+        )
+    return found
 
 
 def names_of(model: Any) -> dict[int, str]:
