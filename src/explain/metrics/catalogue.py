@@ -29,6 +29,11 @@ from explain.metrics.localization import (
     top_k_intersection,
 )
 from explain.metrics.metric import Metric, Need
+from explain.metrics.randomization import (
+    efficient_model_parameter_randomization,
+    model_parameter_randomization,
+    random_logit,
+)
 from explain.metrics.results.measurement import Better
 
 _FILES = (
@@ -36,6 +41,9 @@ _FILES = (
     insertion,
     pixel_flipping,
     rationales,
+    model_parameter_randomization,
+    efficient_model_parameter_randomization,
+    random_logit,
     sparseness,
     complexity,
     effective_complexity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.catalogue import find_method
-from explain.errors import EvaluationError
+from explain.errors import EvaluationError, ExplainError
 from explain.explanation.again.arguments import arguments_of
 from explain.explanation.again.call import DEFAULTS, explained, request_of
 from explain.explanation.posed import posed
@@ -152,7 +152,7 @@ class Subject:
         return self.attribution.predicted is not None and self.attribution.score != "output"
 
     def explained_again(
-        self, rows: npt.NDArray[np.intp], inputs: Array | None = None, **changes: Any
+        self, rows: npt.NDArray[np.intp], inputs: Array | None = None, *, model: Any = None, **changes: Any
     ) -> Attribution:
         """Explain inputs like those of the attribution by the same call: the same method, options and targets.
 
@@ -162,6 +162,9 @@ class Subject:
             The example to which each input belongs, shape (M,): its target and baseline are taken.
         inputs : numpy.ndarray, optional
             The inputs, batch first, shape (M, ...); by default those of the examples themselves.
+        model : object, optional
+            Another model of the same form, such as one with random weights, whose warnings say nothing of the
+            explained one.
         **changes
             Arguments of `explain.attribute` that take the place of the recorded ones, such as ``seed``.
 
@@ -179,10 +182,24 @@ class Subject:
         arguments |= self._given | changes
         x = arguments.pop("x", None)
         method = arguments.pop("method")
-        found, notes = explained(request_of(self.model, self._x(part) if x is None else x, method, arguments))
-        self.notes += [note for note, _ in notes if note not in self.notes]
+        called = self.model if model is None else model
+        found, notes = explained(request_of(called, self._x(part) if x is None else x, method, arguments))
+        if model is None:
+            self.notes += [note for note, _ in notes if note not in self.notes]
         assert isinstance(found, Attribution)
         return found
+
+    def given_inputs(self, rows: Sequence[int]) -> Any:
+        """Give the inputs of some examples as the model takes them: strings, token ids or numbers."""
+        return self._x(self.attribution[list(rows)])
+
+    def gives_the_same(self, model: Any) -> bool:
+        """Tell whether another model gives the scores that the attribution records."""
+        try:
+            Subject(model, self.attribution, self._given, seed=self.seed).check()
+        except ExplainError:
+            return False
+        return True
 
     @cached_property
     def _recorded(self) -> dict[str, Any]:
