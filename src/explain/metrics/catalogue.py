@@ -17,6 +17,7 @@ from explain.metrics.complexity import (
 )
 from explain.metrics.faithfulness import (
     deletion,
+    infidelity,
     insertion,
     pixel_flipping,
     rationales,
@@ -38,6 +39,7 @@ from explain.metrics.results.measurement import Better
 
 _FILES = (
     deletion,
+    infidelity,
     insertion,
     pixel_flipping,
     rationales,

@@ -201,6 +201,11 @@ class Subject:
             return False
         return True
 
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments of the call that gave the attribution, as far as it records them or they are given."""
+        return self._recorded
+
     @cached_property
     def _recorded(self) -> dict[str, Any]:
         found = {name: one.value for name, one in arguments_of({"": self.attribution}, "one").items()}
