@@ -77,7 +77,7 @@ def measurement(metric: str, count: int, seed: int = 0, place: float = 0.5) -> M
     along = np.linspace(0, 1, points)
     falls = better == "lower"
     curve = values[:, np.newaxis] + (0.35 if falls else -0.35) * (
-        1 - 2 * along ** (0.4 + values[:, np.newaxis])
+        1 - 2 * along ** (0.4 + np.abs(values[:, np.newaxis]))
     )
     curve = curve + 0.02 * generator.normal(size=curve.shape)
     if name == "model_randomization":

@@ -20,6 +20,11 @@ Extend = Literal["neither", "both", "min", "max"]
 
 DEFAULT_PERCENTILE = 99.0
 
+# The colours of marks, lines and bars: dark blue, and an orange that stays apart from it in all kinds of colour
+# blindness.
+MARK = "#1f4e79"
+SECOND_MARK = "#d1761a"
+
 
 @dataclass(frozen=True)
 class Scale:

@@ -9,6 +9,7 @@ from explain.metrics.presentation.words import (
     BEST,
     DIRECTIONS,
     ONE_EXAMPLE,
+    Footnotes,
     common,
     count_of,
     examples_text,
@@ -28,37 +29,6 @@ _LONGEST_NAME = 36
 
 # A line above the numbers of a benchmark.
 _SHORT = {"higher": "higher", "lower": "lower", "nearer to zero": "near 0", "": ""}
-
-
-class Footnotes:
-    """Notes below a table, each written once, with the mark that refers to it.
-
-    Examples
-    --------
-    >>> notes = Footnotes()
-    >>> notes.mark("why"), notes.mark("another"), notes.mark("why"), notes.mark("")
-    ('[1]', '[2]', '[1]', '')
-    """
-
-    def __init__(self) -> None:
-        """Begin without notes."""
-        self.texts: list[str] = []
-
-    def mark(self, text: str) -> str:
-        """Give the mark of a note; none for an empty one."""
-        if not text:
-            return ""
-        if text not in self.texts:
-            self.texts.append(text)
-        return f"[{self.texts.index(text) + 1}]"
-
-    def lines(self) -> Iterator[str]:
-        """Give the notes as lines."""
-        for place, text in enumerate(self.texts, 1):
-            mark = f"[{place}] "
-            yield from textwrap.wrap(
-                printable(text), _WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark)
-            )
 
 
 def table_text(evaluation: Evaluation) -> str:
@@ -91,8 +61,8 @@ def table_text(evaluation: Evaluation) -> str:
     rows = []
     for name, one in evaluation.measurements.items():
         low, high = one.interval(evaluation.seed)
-        left_out = notes.mark(f"{name}: {left_out_text(one)}" if one.left_out else "")
-        interval = f"[{number(low)}, {number(high)}]" if one.count > 1 else f"– {notes.mark(ONE_EXAMPLE)}"
+        left_out = _mark(notes, f"{name}: {left_out_text(one)}" if one.left_out else "")
+        interval = f"[{number(low)}, {number(high)}]" if one.count > 1 else f"– {_mark(notes, ONE_EXAMPLE)}"
         rows.append(
             (
                 _name(name),
@@ -107,7 +77,7 @@ def table_text(evaluation: Evaluation) -> str:
     score = f", score {evaluation.score.replace('_', '-')}" if evaluation.score else ""
     title = f"{subject(evaluation)}: {examples_text(len(evaluation))}{score}"
     lines = [*textwrap.wrap(printable(title), _WIDTH), "", *_aligned([head, *rows], "lrlrrl")]
-    return _joined(lines, notes.lines())
+    return _joined(lines, _note_lines(notes))
 
 
 def benchmark_text(benchmark: Benchmark) -> str:
@@ -157,7 +127,8 @@ def benchmark_text(benchmark: Benchmark) -> str:
     stars = textwrap.wrap(f"* {BEST}.", _WIDTH, subsequent_indent="  ")
     has_star = any(cell.endswith("*") for column in columns for cell in column)
     return _joined(
-        [*textwrap.wrap(printable(title), _WIDTH), *lines], [*(stars if has_star else []), *notes.lines()]
+        [*textwrap.wrap(printable(title), _WIDTH), *lines],
+        [*(stars if has_star else []), *_note_lines(notes)],
     )
 
 
@@ -169,10 +140,10 @@ def _column(benchmark: Benchmark, metric: str, notes: Footnotes) -> list[str]:
         one = benchmark.measurement(metric, method)
         if one is None or not one.count:
             numbers.append("–")
-            marks.append([notes.mark(why_none(benchmark, metric, method))])
+            marks.append([_mark(notes, why_none(benchmark, metric, method))])
         else:
             numbers.append(number(one.mean))
-            marks.append(["*" if method in best else "", notes.mark(few_left_out(one))])
+            marks.append(["*" if method in best else "", _mark(notes, few_left_out(one))])
     name = _name(metric)
     # Numbers end below the end of the name, marks stand to their right.
     width = max(len(name), *map(len, numbers)) if numbers else len(name)
@@ -210,8 +181,22 @@ def _aligned(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
     ]
 
 
-def _joined(lines: Sequence[str], notes: Iterator[str] | Sequence[str]) -> str:
-    below = list(notes)
+def _mark(notes: Footnotes, text: str) -> str:
+    mark = notes.mark(text)
+    return f"[{mark}]" if mark else ""
+
+
+def _note_lines(notes: Footnotes) -> list[str]:
+    lines: list[str] = []
+    for place, text in enumerate(notes.texts, 1):
+        mark = f"[{place}] "
+        lines += textwrap.wrap(
+            printable(text), _WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark)
+        )
+    return lines
+
+
+def _joined(lines: Sequence[str], below: Sequence[str]) -> str:
     return "\n".join(line.rstrip() for line in [*lines, *([""] if below else []), *below])
 
 

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from explain.algorithms.catalogue import find_method
+from explain.errors import MethodError
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Better, Measurement
-from explain.results.names import framework_name, listed, method_name, number
+from explain.results.names import framework_name, listed, method_name, number, printable
 
 DIRECTIONS: Mapping[Better, str] = {
     "higher": "higher is better",
@@ -22,9 +24,32 @@ BEST = (
     "the best mean, and those that do not differ from it: the 95 % interval of the mean difference, example by "
     "example, has zero in it"
 )
-INTERVAL = "95 % interval: the bootstrap over the examples"
 ONE_EXAMPLE = "an interval needs two examples with a value"
+ONE_TELLS_NOTHING = "One example cannot tell methods apart: no mean has an interval."
 NOT_KNOWN = "it was not measured"
+
+
+class Footnotes:
+    """Notes below a table, each written once.
+
+    Examples
+    --------
+    >>> notes = Footnotes()
+    >>> notes.mark("why"), notes.mark("another"), notes.mark("why"), notes.mark("")
+    ('1', '2', '1', '')
+    """
+
+    def __init__(self) -> None:
+        """Begin without notes."""
+        self.texts: list[str] = []
+
+    def mark(self, text: str) -> str:
+        """Give the mark of a note; none for an empty one."""
+        if not text:
+            return ""
+        if text not in self.texts:
+            self.texts.append(text)
+        return str(self.texts.index(text) + 1)
 
 
 def subject(evaluation: Evaluation) -> str:
@@ -40,6 +65,21 @@ def subject(evaluation: Evaluation) -> str:
         return method
     framework = f" ({framework_name(evaluation.framework)})" if evaluation.framework else ""
     return f"{method} of {evaluation.model}{framework}"
+
+
+def method_labels(benchmark: Benchmark) -> dict[str, str]:
+    """Give the display name of each method of a benchmark; a name of the caller's own stays as it is.
+
+    Examples
+    --------
+    >>> method_labels(Benchmark({"grad_cam": Evaluation({}), "ours (a=1)": Evaluation({})}))
+    {'grad_cam': 'Grad-CAM', 'ours (a=1)': 'ours (a=1)'}
+    """
+    titles = {method: _title(method) for method in benchmark}
+    shown = list(titles.values())
+    return {
+        method: printable(title if shown.count(title) == 1 else method) for method, title in titles.items()
+    }
 
 
 def examples_text(count: int) -> str:
@@ -136,6 +176,20 @@ def why_none(benchmark: Benchmark, metric: str, method: str) -> str:
     return _sentence(benchmark.reason(metric, method) or NOT_KNOWN)
 
 
+def stated_options(benchmark: Benchmark) -> dict[str, Measurement]:
+    """Give a measurement of each metric, whose options hold for all methods.
+
+    Examples
+    --------
+    >>> stated_options(Benchmark({"rise": Evaluation({})}))
+    {}
+    """
+    found: dict[str, Measurement] = {}
+    for one in benchmark.evaluations.values():
+        found = {**one.measurements, **found}
+    return {metric: found[metric] for metric in benchmark.metrics}
+
+
 def option_text(value: Any) -> str:
     """Write the value of an option.
 
@@ -163,6 +217,13 @@ def options_text(one: Measurement) -> str:
     'steps=16, fill=mean'
     """
     return ", ".join(f"{name}={option_text(value)}" for name, value in one.options.items()) or "–"
+
+
+def _title(method: str) -> str:
+    try:
+        return method_name(find_method(method).name)
+    except MethodError:
+        return method
 
 
 def _sentence(words: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Better, Measurement
 from explain.public_calls.callers_line import at_callers_line
 from explain.results.exports import imported
+from explain.results.shown import Shown
 
 if TYPE_CHECKING:
     import pandas
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Benchmark:
+class Benchmark(Shown):
     """What metrics measured on several methods, for the same model, inputs and targets.
 
     ``benchmark["saliency"]`` is the `Evaluation` of a method. ``len`` is the number of methods; iterating gives their
@@ -122,12 +123,17 @@ class Benchmark:
     def differ(self, metric: str, first: str, second: str) -> bool:
         """Tell whether the 95 % interval of the mean difference of two methods, over the same examples, excludes zero.
 
-        The difference is taken example by example, since all methods explain the same ones.
+        The difference is taken example by example, since all methods explain the same ones. Where nearer to zero is
+        better, it is that of the distances of the two means from zero.
         """
         one, other = self.measurement(metric, first), self.measurement(metric, second)
         if one is None or other is None:
             return False
-        low, high = Measurement(metric, one.values - other.values, "").interval(self.seed)
+        sides = [1.0, 1.0]
+        if one.better == "nearer to zero":
+            sides = [math.copysign(1.0, each.mean) for each in (one, other)]
+        difference = sides[0] * one.values - sides[1] * other.values
+        low, high = Measurement(metric, difference, "").interval(self.seed)
         return not math.isnan(low) and (low > 0 or high < 0)
 
     def best(self, metric: str) -> list[str]:
@@ -147,6 +153,14 @@ class Benchmark:
     def __repr__(self) -> str:
         """Name the methods and the metrics."""
         return f"Benchmark(methods={list(self)}, metrics={list(self.metrics)})"
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Give the figure that a notebook shows, and the table for a terminal."""
+        from explain.metrics.presentation.notebook import benchmark_bundle
+
+        return benchmark_bundle(self, include, exclude)
 
     @at_callers_line
     def to_dataframe(self) -> pandas.DataFrame:
@@ -185,9 +199,9 @@ class Benchmark:
         Parameters
         ----------
         **options
-            As for `explain.metrics.presentation.figure.plot_benchmark`.
+            As for `explain.metrics.presentation.benchmark_figure.plot_benchmark`.
         """
-        from explain.metrics.presentation.figure import plot_benchmark
+        from explain.metrics.presentation.benchmark_figure import plot_benchmark
 
         return plot_benchmark(self, **options)
 

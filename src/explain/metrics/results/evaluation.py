@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from explain.metrics.results.measurement import Aggregate, Measurement
 from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution import Attribution
 from explain.results.exports import imported
+from explain.results.shown import Shown
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """What metrics measured on one attribution: a value for each example and metric, and means with intervals.
 
     ``evaluation.deletion`` is the mean of the metric ``"deletion"``, a number that prints with its 95 % interval;
@@ -120,6 +121,14 @@ class Evaluation:
 
         return table_text(self)
 
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Give the figure that a notebook shows, and the table for a terminal."""
+        from explain.metrics.presentation.notebook import evaluation_bundle
+
+        return evaluation_bundle(self, include, exclude)
+
     @at_callers_line
     def to_dataframe(self) -> pandas.DataFrame:
         """Give a tidy `pandas.DataFrame`: one row for each example and metric.
@@ -160,9 +169,9 @@ class Evaluation:
         Parameters
         ----------
         **options
-            As for `explain.metrics.presentation.figure.plot_evaluation`.
+            As for `explain.metrics.presentation.evaluation_figure.plot_evaluation`.
         """
-        from explain.metrics.presentation.figure import plot_evaluation
+        from explain.metrics.presentation.evaluation_figure import plot_evaluation
 
         return plot_evaluation(self, **options)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from explain.migration.presentation.report_text import error_text, is_first_divergence
 from explain.migration.report import MigrationReport, Row
+from explain.render.colours import MARK, SECOND_MARK
 from explain.render.parts.axes import TICK_SIZE, quiet_axes
 from explain.render.parts.page import MARGIN
 from explain.render.parts.sheet import ALERT, INK, MUTED, RULE, Sheet, elide, line_height, text_width
@@ -26,8 +27,8 @@ _HEAD_ROOM = 0.2
 _NAME_SIZE = 7.5
 
 # Marks differ in shape as well as in colour, for readers who cannot distinguish the colours.
-_PASSED: dict[str, Any] = {"marker": "o", "color": "#1f4e79", "s": 22}
-_DIFFERS: dict[str, Any] = {"marker": "D", "color": "#d1761a", "s": 26}
+_PASSED: dict[str, Any] = {"marker": "o", "color": MARK, "s": 22}
+_DIFFERS: dict[str, Any] = {"marker": "D", "color": SECOND_MARK, "s": 26}
 _MADE_GOOD: dict[str, Any] = {
     "marker": "D",
     "color": "none",

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from explain.inputs.display import Display
 from explain.public_calls.callers_line import at_callers_line
 from explain.render.colour_maps import NO_VALUE_COLOR, value_colors
+from explain.render.colours import MARK
 from explain.render.drawn import Drawn
 from explain.render.kinds.table import (
     AXIS_ROOM,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 ROW_HEIGHT = 0.34
 SWARM_WIDTH = 4.4
-_BAR_COLOR = "#1f4e79"
 # The space for the words of the axis below its numbers, and for the colour bar with its words.
 _LABEL_ROOM = line_height(TICK_SIZE) + 0.04
 _BAR_ROOM = COLORBAR_WIDTH + 0.62
@@ -208,7 +208,7 @@ def draw_importance(axes: Axes, rows: Sequence[FeatureRow]) -> None:
     ['2', '0.75']
     """
     sizes = np.array([row.size for row in rows])
-    axes.barh(np.arange(len(rows)), sizes, height=0.68, color=_BAR_COLOR, linewidth=0)
+    axes.barh(np.arange(len(rows)), sizes, height=0.68, color=MARK, linewidth=0)
     for place, size in enumerate(sizes):
         axes.annotate(
             number(float(size)),

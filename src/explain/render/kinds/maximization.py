@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.errors import RenderError
 from explain.inputs.layout import Layout
+from explain.render.colours import MARK, SECOND_MARK
 from explain.render.drawn import Drawn
 from explain.render.kinds.image import input_heading
 from explain.render.parts.axes import TICK_SIZE, quiet_axes
@@ -191,7 +192,7 @@ def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Seq
     >>> len(axes.lines)
     1
     """
-    styles = (("#1f4e79", "-", 1.6), ("#d1761a", (0, (4, 2)), 1.6))
+    styles = ((MARK, "-", 1.6), (SECOND_MARK, (0, (4, 2)), 1.6))
     for index, history in enumerate(histories):
         color, line, width = styles[index % len(styles)]
         label = labels[index] if labels else None

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from explain.public_calls.callers_line import at_callers_line
 from explain.render.arguments import Choices, check_arguments, check_pair
+from explain.render.colours import MARK
 from explain.render.parts.axes import quiet_axes
 from explain.render.parts.caption import head, target_text
 from explain.render.parts.lines import SEPARATOR, SMALL, Line, lines_height, write_lines
@@ -46,7 +47,6 @@ MOST_POINTS = 1500
 # If there are at most this many points, they are drawn larger.
 _FEW_POINTS = 200
 _CELLS = 48
-_COLOR = "#1f4e79"
 
 
 @at_callers_line
@@ -158,7 +158,7 @@ def draw_scatter(axes: Axes, one: Floats, other: Floats, *, signed: bool = True)
     else:
         few = one.size <= _FEW_POINTS
         axes.scatter(
-            one, other, s=18 if few else 7, color=_COLOR, alpha=0.7 if few else 0.45, linewidths=0, zorder=2
+            one, other, s=18 if few else 7, color=MARK, alpha=0.7 if few else 0.45, linewidths=0, zorder=2
         )
     axes.set_xlim(ends)
     axes.set_ylim(ends)
@@ -193,4 +193,4 @@ def _laid_out(
 @cache
 def _counts() -> Colormap:
     """Give the colours of counts, by lightness alone: from a light grey blue, visible on white, to nearly black."""
-    return LinearSegmentedColormap.from_list("counts", ["#b9cfe4", "#1f4e79", "#0a1a29"])
+    return LinearSegmentedColormap.from_list("counts", ["#b9cfe4", MARK, "#0a1a29"])
