@@ -69,6 +69,7 @@ def attribute(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    checks: bool = False,
     progress: bool | None = None,
     **options: Any,
 ) -> Attribution: ...
@@ -97,6 +98,7 @@ def attribute(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    checks: bool = False,
     progress: bool | None = None,
     **options: Any,
 ) -> Any:
@@ -180,6 +182,11 @@ def attribute(
         Seed of all random numbers, which NumPy draws.
     display : Display or Mapping, optional
         How to draw `x`: ``mean`` and ``scale`` of its normalisation, names of classes, steps or features.
+    checks : bool
+        Whether to add the evidence for the map, `Attribution.checks`, from its first eight examples: convergence, how
+        much of it a network with shuffled weights gives too, how far other seeds change it, and what deletion and
+        insertion gain over a random map. Its `verdict` is drawn and reported. The call then explains twice to four
+        times, and the weights are put back bit for bit.
     progress : bool, optional
         Whether to show a bar on standard error while the call runs. By default where it takes over two seconds, and
         standard error is a terminal or of a notebook. `explain.progress` says so for several calls.
@@ -233,8 +240,25 @@ def attribute(
         display=display,
         options=options,
     )
+    if checks:
+        # The metrics take as long to import as the first explanation, which few calls check.
+        from explain.metrics.checks import checkable, with_checks
+
+        checkable(request)
     with shown(progress, request.method.name):
         result, notes = explained(request)
+        if checks:
+            given = {
+                "tokenizer": tokenizer,
+                "target": target,
+                "baseline": baseline,
+                "output": output,
+                "forward_kwargs": forward_kwargs,
+                "framework": framework,
+                "memory_budget": memory_budget,
+                **options,
+            }
+            result = with_checks(model, result, given)
     if notes:
         warn_at_callers_line((examples_shortened(note), category) for note, category in notes)
     return result

@@ -189,6 +189,14 @@ class Subject:
         assert isinstance(found, Attribution)
         return found
 
+    def with_attribution(self, attribution: Attribution) -> Subject:
+        """Give the same with another attribution of the same examples; what is known of their scores stays known."""
+        other = Subject(
+            self.model, attribution, self._given, masks=self.masks, seed=self.seed, cache=self._cache
+        )
+        other.notes = self.notes
+        return other
+
     def given_inputs(self, rows: Sequence[int]) -> Any:
         """Give the inputs of some examples as the model takes them: strings, token ids or numbers."""
         return self._x(self.attribution[list(rows)])

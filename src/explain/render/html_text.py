@@ -83,10 +83,10 @@ def text_html(
         examples, max_examples, None, "shared" if scale is None else scale, channels, percentile
     )
     drawn = check_arguments([attribution], choices)
-    title, about = (html.escape(line.text) for line in head([attribution], len(drawn.examples)))
+    title, *about = (html.escape(line.text) for line in head([attribution], len(drawn.examples)))
     parts = [
         f'<div style="font-weight:600">{title}</div>',
-        f'<div style="{_QUIET}">{about}</div>',
+        *(f'<div style="{_QUIET}">{line}</div>' for line in about),
         *(_example(drawn, index) for index in range(len(drawn.examples))),
         _legend(drawn),
         *(

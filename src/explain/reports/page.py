@@ -130,6 +130,8 @@ def _facts(one: Attribution) -> list[tuple[str, str]]:
         ("Explained", f"{one.score.replace('_', '-')}, per value of the {input_name(one)}"),
         ("Shape and axes", f"{' × '.join(map(str, one.values.shape))}, {one.layout}"),
     ]
+    if one.verdict:
+        found.append(("Checks", one.verdict))
     if one.layer:
         found.append(("Layer", one.layer))
     if one.neuron:

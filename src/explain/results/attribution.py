@@ -100,6 +100,9 @@ class Attribution(Drawing, Exports, Shown):
     reduce : str
         For token ids: how the values at the embedding vector of a token became its one number (``"norm"``, ``"sum"``,
         ``"mean"`` or ``"max"``); else empty.
+    checks : tuple of Mapping
+        What `explain.attribute` found with ``checks=True``: the ``"name"`` of each check, its ``"value"`` over the
+        ``"count"`` examples that have one, whether it is ``"doubtful"``, and this in ``"words"``; see `verdict`.
     display : Display
         How to draw the input without its normalisation, and the names of classes, steps and features.
     input_name : str
@@ -148,6 +151,7 @@ class Attribution(Drawing, Exports, Shown):
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reduce: str = ""
+    checks: tuple[Mapping[str, Any], ...] = ()
     display: Display = field(default_factory=Display)
     input_name: str = ""
     together: tuple[str, ...] = ()
@@ -234,6 +238,23 @@ class Attribution(Drawing, Exports, Shown):
     def kind(self) -> str:
         """What an example is: ``"image"``, ``"sequence"``, ``"table"`` or ``"volume"``."""
         return Layout(self.layout).kind
+
+    @property
+    def verdict(self) -> str:
+        """What the checks say, in one line of plain words; empty if none was made.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> ones = np.ones((1, 2), np.float32)
+        >>> doubt = {"name": "seeds", "value": 0.2, "count": 1, "doubtful": True, "words": "The seed decides."}
+        >>> Attribution(ones, ones, "NC", "lime", np.ones(1), checks=(doubt,)).verdict
+        'The seed decides.'
+        """
+        doubts = [one["words"] for one in self.checks if one["doubtful"]]
+        if doubts or not self.checks:
+            return " ".join(doubts)
+        return f"No doubt by {len(self.checks)} checks: {', '.join(one['name'] for one in self.checks)}."
 
     @at_callers_line
     def with_display(self, **changes: Any) -> Attribution:

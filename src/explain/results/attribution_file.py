@@ -114,6 +114,7 @@ def _fields_in(header: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
         header[one_each] = tuple(tuple(one) if isinstance(one, list) else one for one in entries)
     header["notes"] = tuple(header["notes"])
     header["together"] = tuple(header.get("together", ()))
+    header["checks"] = tuple(dict(one) for one in header.get("checks", ()))
     header["texts"] = tuple(Text.from_json(text) for text in header.get("texts", ()))
     # A name in both is an error.
     return dict(**header, **arrays)

@@ -169,6 +169,8 @@ def head(attributions: Sequence[Attribution], shown: int, title: str = "") -> li
 
     A title of the caller stands first, and the method before the model.
 
+    Of an attribution with checks, a line says what they found.
+
     If the two of a pair differ in steps, rule or chunk size, a third line states it: their maps then differ for
     another reason besides the models.
 
@@ -197,6 +199,10 @@ def head(attributions: Sequence[Attribution], shown: int, title: str = "") -> li
         *(Line(text, 12.5, "bold", INK) for text in (title or method).splitlines()),
         Line(SEPARATOR.join(part for part in parts if part), 8.5),
     ]
+    for one in attributions:
+        if one.verdict:
+            color = ALERT if any(check["doubtful"] for check in one.checks) else MUTED
+            lines.append(Line(f"Checks: {one.verdict}", 8.5, color=color))
     differences = differences_text(*attributions) if len(attributions) == 2 else ""
     return [*lines, Line(differences, 8.5)] if differences else lines
 
