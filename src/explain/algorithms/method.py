@@ -146,6 +146,10 @@ class Method:
     is_slope : bool
         Whether its values are slopes of the score, which neither add up to anything nor have a sign for a whole token:
         one number for a token is then the norm over its embedding vector, unless `reduce` names another.
+    seeded : bool
+        Whether it draws random numbers, so that its values depend on `seed`.
+    compares_examples : bool
+        Whether the values of an example depend on the other examples of the batch.
     title : str
         Its name in pictures and tables, if that is not `name` in words.
     reference_engines : tuple of str
@@ -172,6 +176,8 @@ class Method:
     of_whole_places: bool = False
     keeps_values: bool = False
     is_slope: bool = False
+    seeded: bool = False
+    compares_examples: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)

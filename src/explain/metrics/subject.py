@@ -19,6 +19,7 @@ from explain.explanation.again.call import DEFAULTS, explained, request_of
 from explain.explanation.posed import posed
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.metrics.again import arguments_again, notes_again, rounds
 from explain.metrics.opened import Opened, ScoreCache
 from explain.metrics.places import Places, places_of
 from explain.metrics.results.measurement import Floats
@@ -75,10 +76,14 @@ class Subject:
     ) -> None:
         self.model, self.attribution, self.masks, self.seed = model, attribution, masks, seed
         self.notes: list[str] = []
+        self.shared: dict[str, Any] = {}
+        """What metrics of one family compute once for all of them, by the name of the file that does."""
         self._given = {name: value for name, value in arguments.items() if value is not None}
         if isroutine(model):
             # A function does not say of which framework its arrays are.
             self._given.setdefault("framework", attribution.framework)
+        # Known once the model was open.
+        self._in_rows: bool | None = None
         self._cache: ScoreCache = {} if cache is None else cache
 
     def __len__(self) -> int:
@@ -145,6 +150,7 @@ class Subject:
             arguments["score"] = score
         request = request_of(self.model, self._x(self.attribution), _REMOVING, arguments)
         with posed(request) as found:
+            self._in_rows = found.problem.in_rows
             yield Opened(found, self.places, self._cache)
 
     def has_classes(self) -> bool:
@@ -159,7 +165,7 @@ class Subject:
         Parameters
         ----------
         rows : numpy.ndarray of int
-            The example to which each input belongs, shape (M,): its target and baseline are taken.
+            The example to which each input belongs, shape (M,): its target, baseline and lengths are taken.
         inputs : numpy.ndarray, optional
             The inputs, batch first, shape (M, ...); by default those of the examples themselves.
         model : object, optional
@@ -171,21 +177,85 @@ class Subject:
         Returns
         -------
         Attribution
-            Of M examples.
+            Of M examples. An integral has the steps of the example, at which they are not chosen anew; its warnings
+            are added to `notes`.
+
+        Raises
+        ------
+        EvaluationError
+            If an argument of the call is neither recorded nor given.
         """
         part = self.attribution[rows.tolist()]
         if inputs is not None:
             moved = self.layout.from_batch_first(np.asarray(inputs))
             part = replace(part, inputs=np.ascontiguousarray(moved, np.float32))
-        arguments = {name: one.value for name, one in arguments_of({"": part}, "one").items()}
-        arguments.pop("batch_size", None)
-        arguments |= self._given | changes
-        x = arguments.pop("x", None)
-        method = arguments.pop("method")
+        if not self.explains_whole_batches:
+            return self._explained(part, rows, model, changes)
+        target = changes.get("target")
+        of_each = [target[one] if isinstance(target, list) else target for one in range(len(rows))]
+        found = [
+            self._among_all(part[own.tolist()], rows[own], model, changes, [of_each[one] for one in own])
+            for own in rounds(rows)
+        ]
+        order = np.argsort(np.concatenate(list(rounds(rows))))
+
+        def joined(arrays: list[Array], axis: int) -> Array:
+            return np.concatenate(arrays, axis).take(order, axis)
+
+        classes = [one.predicted for one in found if one.predicted is not None]
+        return replace(
+            part,
+            values=joined([one.values for one in found], self.layout.batch_axis),
+            scores=joined([one.scores for one in found], 0),
+            predicted=joined(classes, 0) if classes else None,
+            delta=None,
+            relative_delta=None,
+            map_error=None,
+        )
+
+    @cached_property
+    def explains_whole_batches(self) -> bool:
+        """Whether an example can only be explained in its own row, among the other examples of the attribution.
+
+        So it is with a method that compares examples with one another, and with a model that keeps states by row.
+        """
+        if find_method(self.attribution.method).compares_examples:
+            return True
+        if self._in_rows is None:
+            with self.opened():
+                pass
+        return bool(self._in_rows)
+
+    def _among_all(
+        self,
+        part: Attribution,
+        rows: npt.NDArray[np.intp],
+        model: Any,
+        changes: Mapping[str, Any],
+        targets: Sequence[Any],
+    ) -> Attribution:
+        """Explain some examples, each once, in their own rows; the other rows are the examples themselves."""
+        axis = self.layout.batch_axis
+        inputs = np.moveaxis(self.attribution.inputs, axis, 0).copy()
+        inputs[rows] = np.moveaxis(part.inputs, axis, 0)
+        whole = replace(self.attribution, inputs=np.ascontiguousarray(np.moveaxis(inputs, 0, axis)))
+        if isinstance(changes.get("target"), list):
+            every = list(self.attribution.target)
+            for row, target in zip(rows.tolist(), targets, strict=True):
+                every[row] = target
+            changes = {**changes, "target": every}
+        return self._explained(whole, np.arange(len(self)), model, changes)[rows.tolist()]
+
+    def _explained(
+        self, part: Attribution, rows: npt.NDArray[np.intp], model: Any, changes: Mapping[str, Any]
+    ) -> Attribution:
+        arguments = arguments_again(self.model, self.attribution, part, rows, self._given)
+        method = str(arguments.pop("method"))
         called = self.model if model is None else model
-        found, notes = explained(request_of(called, self._x(part) if x is None else x, method, arguments))
+        found, notes = explained(request_of(called, self._x(part), method, {**arguments, **changes}))
         if model is None:
-            self.notes += [note for note, _ in notes if note not in self.notes]
+            again = notes_again([note for note, _ in notes], rows, self.attribution.notes)
+            self.notes += [note for note in again if note not in self.notes]
         assert isinstance(found, Attribution)
         return found
 

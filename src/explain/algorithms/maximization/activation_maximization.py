@@ -113,6 +113,7 @@ ROWS = (
     Method(
         activation_maximization,
         aliases=("maximize", "feature_visualization"),
+        seeded=True,
         summary="The input that most excites the score, found by gradient ascent within the bounds.",
         paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034; Mahendran & Vedaldi 2014, arXiv:1412.0035",
         needs=frozenset({"outputs", "gradients"}),

@@ -161,6 +161,7 @@ ROWS = (
     Method(
         expected_gradients,
         aliases=("gradient_shap",),
+        seeded=True,
         summary="How much each input adds to the score, compared with a set of references; sums to the mean "
         "difference.",
         paper="Erion et al. 2019, arXiv:1906.10670; Lundberg & Lee 2017, arXiv:1705.07874",

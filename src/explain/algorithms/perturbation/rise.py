@@ -228,6 +228,7 @@ ROWS = (
         title="RISE",
         aliases=("randomized_input_sampling",),
         of_whole_places=True,
+        seeded=True,
         summary="How much higher the score is where a position is kept, over random masks.",
         paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
         needs=frozenset({"outputs"}),

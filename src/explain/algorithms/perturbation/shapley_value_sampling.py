@@ -83,6 +83,7 @@ ROWS = (
         aliases=("shapley_sampling", "shapley_values"),
         of_whole_places=True,
         keeps_values=True,
+        seeded=True,
         summary="The mean gain of each feature when features are added in random orders; sums to the difference.",
         paper="Castro, Gómez & Tejada 2009; Mitchell et al. 2021, arXiv:2104.12199",
         needs=frozenset({"outputs"}),

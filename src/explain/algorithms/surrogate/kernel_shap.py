@@ -92,6 +92,7 @@ ROWS = (
         aliases=("shap",),
         of_whole_places=True,
         keeps_values=True,
+        seeded=True,
         summary="How much each feature adds to the score on average over all coalitions: its Shapley value.",
         paper="Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2020, arXiv:2012.01536",
         needs=frozenset({"outputs"}),

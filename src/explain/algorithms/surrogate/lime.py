@@ -162,6 +162,7 @@ ROWS = (
         aliases=("local_surrogate",),
         of_whole_places=True,
         keeps_values=True,
+        seeded=True,
         summary="Which features a sparse linear model needs to imitate the score near the input.",
         paper="Ribeiro, Singh & Guestrin 2016, arXiv:1602.04938",
         needs=frozenset({"outputs"}),
