@@ -36,6 +36,9 @@ from explain.metrics.randomization import (
     random_logit,
 )
 from explain.metrics.results.measurement import Better
+from explain.metrics.robustness import (
+    sensitivity,
+)
 
 _FILES = (
     deletion,
@@ -43,6 +46,7 @@ _FILES = (
     insertion,
     pixel_flipping,
     rationales,
+    sensitivity,
     model_parameter_randomization,
     efficient_model_parameter_randomization,
     random_logit,
