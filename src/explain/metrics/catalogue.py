@@ -37,6 +37,7 @@ from explain.metrics.randomization import (
 )
 from explain.metrics.results.measurement import Better
 from explain.metrics.robustness import (
+    local_lipschitz,
     sensitivity,
 )
 
@@ -47,6 +48,7 @@ _FILES = (
     pixel_flipping,
     rationales,
     sensitivity,
+    local_lipschitz,
     model_parameter_randomization,
     efficient_model_parameter_randomization,
     random_logit,
