@@ -38,6 +38,7 @@ from explain.metrics.randomization import (
 from explain.metrics.results.measurement import Better
 from explain.metrics.robustness import (
     local_lipschitz,
+    relative_stability,
     sensitivity,
 )
 
@@ -49,6 +50,7 @@ _FILES = (
     rationales,
     sensitivity,
     local_lipschitz,
+    relative_stability,
     model_parameter_randomization,
     efficient_model_parameter_randomization,
     random_logit,

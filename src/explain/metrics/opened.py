@@ -13,7 +13,7 @@ from explain.explanation.posed import Posed
 from explain.inputs.examples import Array
 from explain.metrics.places import Places
 from explain.metrics.results.measurement import Floats
-from explain.running.expansion import Expansion, expanded_scores
+from explain.running.expansion import Expansion, expanded_block, expanded_scores
 from explain.running.problem import Problem
 
 Presence = npt.NDArray[np.bool_]
@@ -110,6 +110,23 @@ class Opened:
             problem.backend, problem.examples, expansion, problem.executor, in_rows=problem.in_rows
         )
         return _finite(scores.astype(np.float64))
+
+    def outputs_of(self, expansion: Expansion) -> Floats:
+        """Give all outputs of the explained kind at the points of an expansion, shape (N, points, ...)."""
+        problem = self.problem
+        n_points, count = expansion.n_points, len(self.scores)
+        found: Floats | None = None
+
+        def compute(rows: slice, points: slice) -> Array:
+            return problem.backend.outputs(expanded_block(problem.examples, expansion, rows, points))[0]
+
+        over = problem.executor.over_blocks(count, n_points, compute, in_rows=problem.in_rows)
+        for rows, points, outputs in over:
+            if found is None:
+                found = np.empty((count, n_points, *outputs.shape[1:]))
+            found[rows, points] = outputs.reshape(rows.stop - rows.start, -1, *outputs.shape[1:])
+        assert found is not None
+        return _finite(found)
 
     def _score(self, wanted: dict[Hashable, tuple[int, Presence]]) -> None:
         """Ask for scores and remember them."""
