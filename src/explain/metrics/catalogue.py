@@ -39,6 +39,7 @@ from explain.metrics.results.measurement import Better
 from explain.metrics.robustness import (
     local_lipschitz,
     relative_stability,
+    seed_stability,
     sensitivity,
 )
 
@@ -51,6 +52,7 @@ _FILES = (
     sensitivity,
     local_lipschitz,
     relative_stability,
+    seed_stability,
     model_parameter_randomization,
     efficient_model_parameter_randomization,
     random_logit,
