@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
-from explain.errors import EvaluationError
+from explain.errors import EvaluationError, ModelCallError
 from explain.explanation.posed import Posed
 from explain.inputs.examples import Array
 from explain.metrics.places import Places
@@ -106,9 +107,10 @@ class Opened:
     def scores_of(self, expansion: Expansion) -> Floats:
         """Give the scores at the points of an expansion of the examples, shape (N, points)."""
         problem = self.problem
-        scores = expanded_scores(
-            problem.backend, problem.examples, expansion, problem.executor, in_rows=problem.in_rows
-        )
+        with _at_made_inputs():
+            scores = expanded_scores(
+                problem.backend, problem.examples, expansion, problem.executor, in_rows=problem.in_rows
+            )
         return _finite(scores.astype(np.float64))
 
     def outputs_of(self, expansion: Expansion) -> Floats:
@@ -152,7 +154,8 @@ class Opened:
             own = rows[part]
             return problem.backend.scores(bare.rows(own).with_inputs((self._formed(own, kept[part]),)))
 
-        parts = problem.executor.over_rows(len(rows), compute)
+        with _at_made_inputs():
+            parts = list(problem.executor.over_rows(len(rows), compute))
         return _finite(np.concatenate([np.asarray(scores, np.float64) for _, scores in parts]))
 
     def _in_rows(self, kept: list[Presence], places: list[list[int]]) -> Floats:
@@ -194,6 +197,22 @@ class _Kept:
 
 def _digest(array: Array) -> bytes:
     return blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
+
+
+@contextmanager
+def _at_made_inputs() -> Iterator[None]:
+    """Say of a model that refuses an input that it is none of the caller's."""
+    try:
+        yield
+    except ModelCallError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError):
+            # Of a connection or a file, whatever the input.
+            raise
+        raise EvaluationError(
+            f"The model raised {type(cause).__name__} at an input that the metric makes from x, but not at x itself: "
+            f"{cause} Give a reference at which the model is defined, for example reference='mean' or 'blur'."
+        ) from cause
 
 
 def _finite(scores: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from inspect import isroutine
@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.catalogue import find_method
-from explain.errors import EvaluationError, ExplainError
+from explain.errors import BaselineError, EvaluationError, ExplainError
 from explain.explanation.again.arguments import arguments_of
 from explain.explanation.again.call import DEFAULTS, explained, request_of
 from explain.explanation.posed import posed
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.inputs.naming.brief import brief
 from explain.metrics.again import arguments_again, notes_again, rounds
 from explain.metrics.opened import Opened, ScoreCache
 from explain.metrics.places import Places, places_of
@@ -148,14 +149,22 @@ class Subject:
         arguments["baseline"] = self._reference(reference)
         if score is not None:
             arguments["score"] = score
-        request = request_of(self.model, self._x(self.attribution), _REMOVING, arguments)
-        with posed(request) as found:
+        with ExitStack() as stack:
+            try:
+                request = request_of(self.model, self._x(self.attribution), _REMOVING, arguments)
+                found = stack.enter_context(posed(request))
+            except BaselineError as error:
+                raise EvaluationError(
+                    f"reference={brief(reference)} cannot take the place of what is removed: {error}"
+                ) from error
             self._in_rows = found.problem.in_rows
             yield Opened(found, self.places, self._cache)
 
     def has_classes(self) -> bool:
-        """Whether the model has a score for each of several classes: an output of unknown kind has no probabilities."""
-        return self.attribution.predicted is not None and self.attribution.score != "output"
+        """Whether the score has a probability: an output of unknown kind has none, nor a function of outputs."""
+        one = self.attribution
+        of_a_function = any(isinstance(target, str) for target in one.target)
+        return one.predicted is not None and one.score != "output" and not of_a_function
 
     def explained_again(
         self, rows: npt.NDArray[np.intp], inputs: Array | None = None, *, model: Any = None, **changes: Any
