@@ -289,6 +289,11 @@ class Subject:
         return True
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether the inputs are token ids or strings, which cannot change gradually."""
+        return bool(self.attribution.reduce or self.attribution.texts)
+
+    @property
     def arguments(self) -> Mapping[str, Any]:
         """The arguments of the call that gave the attribution, as far as it records them or they are given."""
         return self._recorded

@@ -39,14 +39,17 @@ def infidelity(subject: Subject, options: Mapping[str, Any]) -> Measured:
     With `normalize`, I·Φ is scaled by the β that makes the result least, as in Captum. Quantus 0.6 draws nothing: it
     removes the squares of a grid one after the other, cumulatively, and multiplies any map by x − x₀.
     """
-    gradual = not (subject.attribution.reduce or subject.attribution.texts)
-    kind = options["perturbation"] or ("gaussian" if subject.is_slope and gradual else "removal")
+    kind = options["perturbation"] or (
+        "gaussian" if subject.is_slope and not subject.has_tokens else "removal"
+    )
+    if kind == "gaussian" and subject.has_tokens:
+        raise EvaluationError(
+            "perturbation='gaussian' adds noise to the input, but the input is tokens, which cannot change gradually: "
+            "give perturbation='removal'."
+        )
     with subject.opened(options["reference"]) as model:
-        if kind == "gaussian":
-            _check_gradual(gradual, model)
-            predicted, dropped, left_out = _with_noise(subject, model, options)
-        else:
-            predicted, dropped, left_out = _with_removal(subject, model, options, gradual)
+        perturbed = _with_noise if kind == "gaussian" else _with_removal
+        predicted, dropped, left_out = perturbed(subject, model, options)
     values = np.full(len(subject), np.nan)
     for row, own in predicted.items():
         values[row] = squared_distance(own, dropped[row], options["normalize"])
@@ -103,7 +106,7 @@ def _with_noise(
 
 
 def _with_removal(
-    subject: Subject, model: Opened, options: Mapping[str, Any], gradual: bool
+    subject: Subject, model: Opened, options: Mapping[str, Any]
 ) -> tuple[dict[int, Floats], dict[int, Floats], dict[int, str]]:
     removed: dict[int, Presence] = {}
     left_out = {}
@@ -113,22 +116,12 @@ def _with_removal(
             removed[row] = random_subsets(subject, row, size, options["n_samples"])
         else:
             left_out[row] = f"It has {count} places, fewer than subset_size={size}."
-    if subject.is_slope and gradual:
+    if subject.is_slope and not subject.has_tokens:
         by_value = subject.values * (np.asarray(model.inputs, np.float64) - model.reference)
     else:
         by_value = shares_of(subject)
     sums = removed_sums(subject, summed_over_places(subject, by_value), removed)
     return sums, drops(subject, model, removed), left_out
-
-
-def _check_gradual(gradual: bool, model: Opened) -> None:
-    if gradual and model.inputs.dtype.kind == "f":
-        return
-    what = "whole numbers, which" if gradual else "tokens, which"
-    raise EvaluationError(
-        f"perturbation='gaussian' adds noise to the input, but the input is {what} cannot change gradually: give "
-        "perturbation='removal'."
-    )
 
 
 ROWS = (
