@@ -17,6 +17,7 @@ from explain.metrics.complexity import (
 )
 from explain.metrics.faithfulness import (
     deletion,
+    faithfulness_correlation,
     infidelity,
     insertion,
     pixel_flipping,
@@ -45,6 +46,7 @@ from explain.metrics.robustness import (
 
 _FILES = (
     deletion,
+    faithfulness_correlation,
     infidelity,
     insertion,
     pixel_flipping,
