@@ -18,6 +18,7 @@ from explain.metrics.complexity import (
 from explain.metrics.faithfulness import (
     deletion,
     faithfulness_correlation,
+    faithfulness_estimate,
     infidelity,
     insertion,
     pixel_flipping,
@@ -47,6 +48,7 @@ from explain.metrics.robustness import (
 _FILES = (
     deletion,
     faithfulness_correlation,
+    faithfulness_estimate,
     infidelity,
     insertion,
     pixel_flipping,
