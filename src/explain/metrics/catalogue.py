@@ -23,6 +23,7 @@ from explain.metrics.faithfulness import (
     insertion,
     pixel_flipping,
     rationales,
+    sensitivity_n,
 )
 from explain.metrics.localization import (
     attribution_localization,
@@ -53,6 +54,7 @@ _FILES = (
     insertion,
     pixel_flipping,
     rationales,
+    sensitivity_n,
     sensitivity,
     local_lipschitz,
     relative_stability,
