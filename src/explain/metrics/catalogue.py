@@ -16,6 +16,7 @@ from explain.metrics.complexity import (
     sparseness,
 )
 from explain.metrics.faithfulness import (
+    completeness,
     deletion,
     faithfulness_correlation,
     faithfulness_estimate,
@@ -49,6 +50,7 @@ from explain.metrics.robustness import (
 )
 
 _FILES = (
+    completeness,
     deletion,
     faithfulness_correlation,
     faithfulness_estimate,
