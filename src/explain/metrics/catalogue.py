@@ -22,10 +22,12 @@ from explain.metrics.faithfulness import (
     faithfulness_estimate,
     infidelity,
     insertion,
+    irof,
     monotonicity,
     monotonicity_correlation,
     pixel_flipping,
     rationales,
+    road,
     sensitivity_n,
 )
 from explain.metrics.localization import (
@@ -61,6 +63,8 @@ _FILES = (
     pixel_flipping,
     rationales,
     sensitivity_n,
+    irof,
+    road,
     sensitivity,
     local_lipschitz,
     relative_stability,

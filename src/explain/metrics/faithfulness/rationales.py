@@ -58,10 +58,10 @@ def rationale_sizes(count: int, shares: npt.NDArray[np.float64]) -> npt.NDArray[
 
     Examples
     --------
-    >>> rationale_sizes(30, np.array([0.01, 0.1, 0.5])).tolist()
-    [1, 3, 15]
+    >>> rationale_sizes(100, np.array([0.001, 0.07, 0.5])).tolist()
+    [1, 7, 50]
     """
-    # A tenth of thirty is a little above three in floating point.
+    # 0.07 times 100 is a little above 7 in floating point.
     return np.ceil(count * shares - 1e-9).astype(np.int64)
 
 
