@@ -26,6 +26,7 @@ from explain.errors import (
     RenderError,
 )
 from explain.results.attribution import Attribution
+from explain.results.attribution_file import KIND
 from explain.results.exports import MOST_ROWS
 
 A = made_attributions.images(3)
@@ -51,7 +52,7 @@ def loaded_after(write: Callable[[Path], Any], read: Callable[[Path], Any]) -> C
 
 
 def newer(folder: Path) -> None:
-    with mock.patch("explain.results.attribution_file.FORMAT_VERSION", 99):
+    with mock.patch("explain.results.attribution_file.KIND", replace(KIND, version=99)):
         A.save(folder / "a.npz")
 
 
@@ -116,7 +117,7 @@ ADVICE = (
     Advice(" examples: give one bool for each.", ExampleIndexError, lambda kit: A[[True]],
            lambda kit: A[A.scores > 0], on=ONCE),
     # Files.
-    Advice(", and an attribution is saved as ", InputError, in_folder(lambda folder: A.save(folder / "a.png")),
+    Advice("s are saved as ", InputError, in_folder(lambda folder: A.save(folder / "a.png")),
            in_folder(lambda folder: (A.plot().savefig(folder / "a.png"), explain.load(A.save(folder / "a.npz")))[1]),
            on=ONCE),
     Advice(" names a folder: give the name of a file in it", InputError, in_folder(lambda folder: A.save(f"{folder}/")),
@@ -126,7 +127,7 @@ ADVICE = (
            in_folder(lambda folder: (of_text(folder, "wb", A.save), explain.load(folder / "a"))[1]), on=ONCE),
     Advice(": give the name of an .npz file, or a file that is ", InputError, lambda kit: A.save(3), saved_and_loaded,
            on=ONCE),
-    Advice(" is a folder, not a saved attribution: give a file in it", AttributionFileError,
+    Advice(": give a file in it (", AttributionFileError,
            in_folder(explain.load), saved_and_loaded, on=ONCE),
     Advice("open it with mode='rb' and load again.", AttributionFileError,
            in_folder(lambda folder: of_text(folder, "r", explain.load)),
@@ -136,14 +137,14 @@ ADVICE = (
            in_folder(lambda folder: of_text(folder, "rb", explain.load)), on=ONCE),
     Advice("if it was just written, call its seek(0).", AttributionFileError, lambda kit: buffer(False),
            lambda kit: buffer(True), on=ONCE),
-    Advice(" is not a saved attribution: it is no .npz archive.", AttributionFileError,
+    Advice(": it is no ", AttributionFileError,
            loaded_after(lambda folder: (folder / "a.npz").write_text("text"), lambda folder: explain.load(folder / "a")
            ), saved_and_loaded, on=ONCE),
-    Advice(" is not a saved attribution: it lacks the header", AttributionFileError,
+    Advice(": it lacks the header that ", AttributionFileError,
            loaded_after(foreign, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
-    Advice(" is not a saved attribution (", AttributionFileError,
+    Advice(" is not a saved ", AttributionFileError,
            loaded_after(other_header, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
-    Advice(" cannot be read as a saved attribution (", AttributionFileError,
+    Advice(" cannot be read as a saved ", AttributionFileError,
            loaded_after(damaged, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
     Advice(" has format version ", AttributionFileError,
            loaded_after(newer, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explain.errors import EvaluationError
 from explain.files.atomic_write import replace_file
@@ -22,9 +24,9 @@ from explain.metrics.presentation.page_cells import (
     warnings_lines,
 )
 from explain.metrics.presentation.words import (
-    BEST,
     DIRECTIONS,
     Footnotes,
+    best_text,
     common,
     count_of,
     examples_text,
@@ -39,8 +41,21 @@ from explain.render import figure_data_uri
 from explain.render.web_page import PageImage, page_template
 from explain.results.names import framework_name, method_name, number
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 # A page of more examples is long and nobody reads all of them.
 MOST_EXAMPLES = 200
+
+# With fewer dots for an inch of a figure its text cannot be read; it scrolls in its own box then.
+_LEAST_DOTS = 80
+
+
+@dataclass(frozen=True)
+class _Picture(PageImage):
+    """A figure of a page, and the least width in dots at which its text can be read."""
+
+    least: int = 0
 
 
 def evaluation_page(evaluation: Evaluation, path: str | os.PathLike[str] | None = None) -> str:
@@ -81,7 +96,7 @@ def evaluation_page(evaluation: Evaluation, path: str | os.PathLike[str] | None 
         headings=[(name, "") for name in headings],
         means=means,
         notes=notes.texts,
-        figure=PageImage(figure_data_uri(plot_evaluation(evaluation)), _alt(evaluation)) if found else None,
+        figure=_picture(plot_evaluation(evaluation), _alt(evaluation)) if found else None,
         warnings=evaluation.notes,
         example_headings=[("example", ""), ("target", ""), *((name, "") for name in found)],
         examples=[example_cells(evaluation, index) for index in range(min(len(evaluation), MOST_EXAMPLES))],
@@ -148,14 +163,14 @@ def benchmark_page(benchmark: Benchmark, path: str | os.PathLike[str] | None = N
         ],
         means=means,
         notes=notes.texts if benchmark.metrics else reasons_lines(benchmark, labels),
-        star=BEST[0].upper() + BEST[1:] if any(best.values()) else "",
-        figure=PageImage(figure_data_uri(plot_benchmark(benchmark)), _ranked_alt(benchmark, best, labels))
+        star=best_text(benchmark) if any(best.values()) else "",
+        figure=_picture(plot_benchmark(benchmark), _ranked_alt(benchmark, best, labels))
         if has_mean
         else None,
         curves=[
             (
                 metric,
-                PageImage(figure_data_uri(plot_curves(benchmark, metric)), _curves_alt(benchmark, metric)),
+                _picture(plot_curves(benchmark, metric), _curves_alt(benchmark, metric)),
             )
             for metric in metrics_with_curves(benchmark)
         ],
@@ -167,6 +182,11 @@ def benchmark_page(benchmark: Benchmark, path: str | os.PathLike[str] | None = N
     )
     _write(page, path)
     return page
+
+
+def _picture(figure: Figure, alt: str) -> _Picture:
+    width = float(figure.get_size_inches()[0])
+    return _Picture(figure_data_uri(figure), alt, least=round(_LEAST_DOTS * width))
 
 
 def _write(page: str, path: str | os.PathLike[str] | None) -> None:

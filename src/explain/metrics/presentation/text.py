@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from explain.metrics.presentation.words import (
-    BEST,
     DIRECTIONS,
     ONE_EXAMPLE,
     Footnotes,
+    best_text,
     common,
     count_of,
     examples_text,
@@ -101,7 +101,7 @@ def benchmark_text(benchmark: Benchmark) -> str:
     >>> def of(values):
     ...     return Evaluation({"deletion": Measurement("deletion", np.array(values), "lower")})
     >>> found = {"saliency": of([0.5, 0.5, 0.5]), "ig": of([0.1, 0.1, 0.1]), "rise": Evaluation({})}
-    >>> print(benchmark_text(Benchmark(found, {"rise": {"": "It explains no tables."}})).partition("* the")[0])
+    >>> print(benchmark_text(Benchmark(found, {"rise": {"": "It explains no tables."}})).partition("* The")[0])
     3 methods, 1 metric, 3 examples: means
     <BLANKLINE>
               deletion
@@ -124,7 +124,7 @@ def benchmark_text(benchmark: Benchmark) -> str:
         f"{_counted(len(benchmark), 'method')}{model}, {_counted(len(benchmark.metrics), 'metric')}, "
         f"{examples_text(count_of(benchmark))}: means"
     )
-    stars = textwrap.wrap(f"* {BEST}.", _WIDTH, subsequent_indent="  ")
+    stars = textwrap.wrap(f"* {best_text(benchmark)}", _WIDTH, subsequent_indent="  ")
     has_star = any(cell.endswith("*") for column in columns for cell in column)
     return _joined(
         [*textwrap.wrap(printable(title), _WIDTH), *lines],

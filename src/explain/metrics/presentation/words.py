@@ -20,9 +20,9 @@ DIRECTIONS: Mapping[Better, str] = {
     "": "neither end is better",
 }
 
-BEST = (
-    "the best mean, and those that do not differ from it: the 95 % interval of the mean difference, example by "
-    "example, has zero in it"
+_BEST = (
+    "The best mean, and those that do not differ from it: the 95 % interval of the mean difference, example by "
+    "example, has zero in it."
 )
 ONE_EXAMPLE = "an interval needs two examples with a value"
 ONE_TELLS_NOTHING = "One example cannot tell methods apart: no mean has an interval."
@@ -80,6 +80,17 @@ def method_labels(benchmark: Benchmark) -> dict[str, str]:
     return {
         method: printable(title if shown.count(title) == 1 else method) for method, title in titles.items()
     }
+
+
+def best_text(benchmark: Benchmark) -> str:
+    """Explain the mark of the best methods.
+
+    Examples
+    --------
+    >>> best_text(Benchmark({}))[:13]
+    'The best mean'
+    """
+    return f"{_BEST} {ONE_TELLS_NOTHING}" if count_of(benchmark) == 1 else _BEST
 
 
 def examples_text(count: int) -> str:
