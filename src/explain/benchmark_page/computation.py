@@ -15,7 +15,8 @@ from explain.algorithms.method import Method
 from explain.benchmark_page.questions import DATA, EXAMPLES, EXPLAINED_AGAIN, Question
 from explain.errors import ExplainError
 from explain.explanation.again.call import explained, request_of
-from explain.metrics.evaluating import chosen_metrics, measured
+from explain.metrics.chosen import chosen_metrics
+from explain.metrics.evaluating import measured
 from explain.metrics.opened import ScoreCache
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation

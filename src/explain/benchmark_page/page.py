@@ -18,7 +18,8 @@ from explain.benchmark_page.words import (
     findings,
 )
 from explain.metrics.catalogue import find
-from explain.metrics.presentation.figure import plot_benchmark, plot_curves
+from explain.metrics.presentation.benchmark_figure import plot_benchmark
+from explain.metrics.presentation.curves_figure import plot_curves
 from explain.metrics.results.benchmark import Benchmark
 from explain.render import figure_data_uri
 from explain.render.web_page import PageImage, page_template

@@ -12,7 +12,7 @@ import numpy as np
 from explain.benchmark_page.computation import RANDOM_MAP
 from explain.benchmark_page.questions import Question
 from explain.metrics.results.benchmark import Benchmark
-from explain.results.names import listed, method_name
+from explain.results.names import method_name
 from explain.results.similarity import spearman
 
 # A method of which a question asks "does it?" does if its mean is above this with its whole interval.
@@ -93,7 +93,19 @@ def _is_better(benchmark: Benchmark, name: str, method: str, other: str) -> bool
 
 
 def _names(methods: Sequence[str]) -> str:
-    return listed([method_name(one) for one in methods])
+    return _in_words([method_name(one) for one in methods])
+
+
+def _in_words(parts: Sequence[str]) -> str:
+    """Join parts of a sentence.
+
+    Examples
+    --------
+    >>> _in_words(["LIME"]), _in_words(["LIME", "RISE", "SHAP"])
+    ('LIME', 'LIME, RISE and SHAP')
+    """
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def agreements(questions: Sequence[Question], benchmarks: Mapping[str, Benchmark]) -> list[Agreement]:
@@ -133,14 +145,14 @@ def disagreement_words(pairs: Sequence[Agreement]) -> str:
     alike = [pair for pair in reversed(pairs) if pair.correlation > _ALIKE]
     parts = []
     if opposed:
-        shown = listed([_pair(pair) for pair in opposed[:5]])
+        shown = _in_words([_pair(pair) for pair in opposed[:5]])
         parts.append(f"What is good by one is bad by the other: {shown}.")
     else:
         parts.append(
             f"No two questions order the methods the other way round (rank correlation below {_OPPOSED})."
         )
     if alike:
-        parts.append(f"They agree most here: {listed([_pair(pair) for pair in alike[:3]])}.")
+        parts.append(f"They agree most here: {_in_words([_pair(pair) for pair in alike[:3]])}.")
     return " ".join(parts)
 
 

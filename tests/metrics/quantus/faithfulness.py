@@ -9,13 +9,14 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from metrics.quantus.calls import ROWS, Maker, as_double, in_turn, measured, of_places, putting_in
+from metrics.quantus.stored import FRACTIONS, PLACES, SEGMENTS, SIZE, SIZES, SUBSETS, Fixture, N
+
 from explain.metrics.drops.subsets import random_subsets, size_of
 from explain.metrics.faithfulness.infidelity import noisy_points
 from explain.metrics.faithfulness.monotonicity_correlation import replacement_draws
 from explain.metrics.faithfulness.road import _DRAWS as DRAWS
 from explain.metrics.faithfulness.road import drawn_noise
-from metrics.quantus.calls import ROWS, Maker, as_double, in_turn, measured, of_places, putting_in
-from metrics.quantus.stored import FRACTIONS, PLACES, SEGMENTS, SIZE, SIZES, SUBSETS, Fixture, N
 
 
 def deletion(one: Fixture) -> Any:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from metrics.quantus.calls import Maker, in_turn, measured, of_places
+from metrics.quantus.stored import CLASSES, Fixture, Floats, N
+
 from explain.metrics.randomization.random_logit import KEY, other_class
 from explain.metrics.randomization.random_weights import random_weights
 from explain.metrics.robustness.neighbours import perturbed_inputs
-from metrics.quantus.calls import Maker, in_turn, measured, of_places
-from metrics.quantus.stored import CLASSES, Fixture, Floats, N
 
 
 def sparseness(one: Fixture) -> Any:
