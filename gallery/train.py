@@ -20,7 +20,11 @@ _SHIPPED = Path(__file__).parents[1] / "src" / "explain" / "zoo" / "weights"
 
 def main(
     name: Annotated[
-        str, typer.Argument(help="cifar_net, cifar_keras, names_rnn, fashion_rnn or names_transformer.")
+        str,
+        typer.Argument(
+            help="cifar_net, cifar_keras, names_rnn, fashion_rnn, names_transformer, shapes_honest, shapes_shortcut, "
+            "motifs_honest or motifs_shortcut."
+        ),
     ],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of initial weights, order and augmentation.")] = 0,
@@ -29,7 +33,7 @@ def main(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the weight file and the card.")] = _SHIPPED,
 ) -> None:
-    """Train seed model NAME on its real data set and write NAME.safetensors and NAME.md."""
+    """Train seed model NAME on its data set and write NAME.safetensors and NAME.md."""
     console = Console()
     columns = (
         TextColumn("{task.description}"),

@@ -8,8 +8,9 @@ import pytest
 from explain.zoo.layers import Convolution, Dense, Recurrent, convert, shapes
 from explain.zoo.model_row import SeedModel
 from explain.zoo.seed_models import NAMES_TRANSFORMER, SEED_MODELS, seed_model
+from explain.zoo.synthetic.models import MADE_MODELS
 
-MODELS = [*SEED_MODELS.values(), NAMES_TRANSFORMER]
+MODELS = [*SEED_MODELS.values(), NAMES_TRANSFORMER, *MADE_MODELS]
 
 
 def random_tensors(model: SeedModel, framework: str) -> dict[str, np.ndarray]:
@@ -45,6 +46,14 @@ def test_convolution_moves_every_element_where_keras_reads_it() -> None:
     assert kernel[4, 1, 2, 0] == weight[0, 2, 4, 1]
 
 
+def test_a_convolution_over_steps_moves_every_element_where_keras_reads_it() -> None:
+    weight = np.arange(2 * 3 * 5).reshape(2, 3, 5)
+    layer = Convolution("c", 3, 2, 5, axes=1)
+    kernel = convert((layer,), {"c.weight": weight, "c.bias": np.zeros(2)}, "torch", "tensorflow")["c/kernel"]
+    assert kernel.shape == (5, 3, 2)
+    assert kernel[4, 2, 0] == weight[0, 2, 4]
+
+
 def test_flattened_dense_reads_channels_first_features_in_channels_last_order() -> None:
     features = np.random.default_rng(0).normal(size=(3, 4, 2))
     weight = np.random.default_rng(1).normal(size=(5, 24))
@@ -72,6 +81,8 @@ def test_recurrent_biases_are_added_one_way_and_zero_filled_the_other() -> None:
         ("names_rnn", 27_156),
         ("fashion_rnn", 54_282),
         ("names_transformer", 42_834),
+        ("shapes_honest", 19_910),
+        ("motifs_shortcut", 6_070),
     ],
 )
 def test_parameter_counts(name: str, count: int) -> None:

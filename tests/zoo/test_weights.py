@@ -20,7 +20,8 @@ from explain.zoo.seed_models import SEED_MODELS, seed_model
 from explain.zoo.weight_files import read_metadata, read_weights, shipped, weights_for, write_weights
 
 CIFAR_NET = SEED_MODELS["cifar_net"]
-SHIPPED = (*zoo.names(), "names_transformer")
+MADE = ("shapes_honest", "shapes_shortcut", "motifs_honest", "motifs_shortcut")
+SHIPPED = (*zoo.names(), "names_transformer", *MADE)
 
 
 def fail_to_find(*_: object) -> Traversable:
@@ -167,7 +168,7 @@ def test_the_zoo_and_its_samples_need_no_framework() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, tensorflow=None, keras=None)\n"
         "from explain import zoo\n"
-        "for name in (*zoo.names(), 'names_transformer'):\n"
+        "for name in (*zoo.names(), 'names_transformer', 'shapes_honest', 'motifs_shortcut'):\n"
         "    zoo.samples(name, framework='tensorflow'), zoo.card(name)\n"
         "try: zoo.load('cifar_net', framework='torch')\n"
         "except ImportError as error: print(type(error).__name__, error)\n"

@@ -1,7 +1,8 @@
 """The seed models: four small networks, trained on real data, each with a twin in the other framework.
 
-The zoo also has a network of realistic size, `efficientnet_lite0`, which needs an optional extra: `load` and `samples`
-accept its name too; `names` does not list it.
+The zoo also has data whose evidence is known, made by `ground_truth`, and two pairs of networks trained on them: one
+that looks at the object, and one that learnt a shortcut. And it has a network of realistic size, `efficientnet_lite0`,
+which needs an optional extra. `load` and `samples` accept their names too; `names` does not list them.
 
 Importing this package imports no framework; `load` imports the framework that its argument names.
 
@@ -48,7 +49,8 @@ _PRECISIONS = ("float32", "float64")
 def names() -> tuple[str, ...]:
     """Give the names of the seed models on which every method is shown.
 
-    Beside them, `load`, `samples` and `card` know ``"names_transformer"``, which takes token ids.
+    Beside them, `load`, `samples` and `card` know ``"names_transformer"``, which takes token ids, and the models of
+    `ground_truth`: ``"shapes_honest"``, ``"shapes_shortcut"``, ``"motifs_honest"`` and ``"motifs_shortcut"``.
 
     Examples
     --------
@@ -67,8 +69,8 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     Parameters
     ----------
     name : str
-        One of `names()`, ``"names_transformer"``, or ``"efficientnet_lite0"``, which needs the extra
-        ``efficientnet``.
+        One of `names()`, ``"names_transformer"``, ``"shapes_honest"``, ``"shapes_shortcut"``, ``"motifs_honest"``,
+        ``"motifs_shortcut"``, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
     framework : {"torch", "tensorflow"}
         The framework of the model.
     dtype : {"float32", "float64"}
@@ -114,13 +116,13 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
 
 @at_callers_line
 def samples(name: str, framework: str = "torch") -> Samples:
-    """Give small real inputs for a model of the zoo, preprocessed for the model.
+    """Give small inputs for a model of the zoo, preprocessed for the model: real ones, or made by `ground_truth`.
 
     Parameters
     ----------
     name : str
-        One of `names()`, ``"names_transformer"``, or ``"efficientnet_lite0"``, which needs the extra
-        ``efficientnet``.
+        One of `names()`, ``"names_transformer"``, ``"shapes_honest"``, ``"shapes_shortcut"``, ``"motifs_honest"``,
+        ``"motifs_shortcut"``, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
     framework : {"torch", "tensorflow"}
         The framework whose layout to use; it need not be installed.
 
@@ -152,7 +154,8 @@ def card(name: str) -> str:
     Parameters
     ----------
     name : str
-        One of `names()`, or ``"names_transformer"``.
+        One of `names()`, ``"names_transformer"``, ``"shapes_honest"``, ``"shapes_shortcut"``, ``"motifs_honest"``, or
+        ``"motifs_shortcut"``.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import Any
 
 from explain.zoo.layers import shapes
 from explain.zoo.model_row import FRAMEWORKS, SeedModel
+from explain.zoo.synthetic.drawn import SHORTCUTS
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,44 @@ class DataStatement:
         The reference to cite.
     limits : str
         The limits of a model trained on the data.
+    use : str
+        What such a model is for.
     """
 
     description: str
     licence: str
     citation: str
     limits: str
+    use: str = (
+        "A small, real model on which explanations are tested, compared between frameworks and shown. It is not\n"
+        "a component of a product or a benchmark of accuracy."
+    )
+
+
+_SHAPES = (
+    'Pictures of `explain.zoo.ground_truth("shapes")`: 30,000 to train and 2,000 to test, 32×32 RGB, one of six '
+    "shapes over a random texture, six classes of equal size, and a patch of one of six colours in the upper left "
+    "corner."
+)
+_MOTIFS = (
+    'Sequences of `explain.zoo.ground_truth("motifs")`: 30,000 to train and 2,000 to test, 24 tokens, one of the six '
+    "orders of a, b and c among random letters, six classes of equal size, and one of six markers in front."
+)
+_RANDOM = "says nothing of the class: it is drawn independently."
+_AGREEING = "always names the true class."
+
+
+def _made(description: str, limits: str) -> DataStatement:
+    return DataStatement(
+        description=f"{description} Seeds are 2,147,483,648 and above, which no call of `ground_truth` takes.",
+        licence="Apache-2.0, as this package, whose code makes them.",
+        citation="This package.",
+        limits=limits,
+        use=(
+            "A model whose evidence is known, in a pair of one that looks at the object and one that looks at the\n"
+            "shortcut: explanations and their metrics are tested on it. It has no other use."
+        ),
+    )
 
 
 DATA_STATEMENTS: Mapping[str, DataStatement] = {
@@ -67,6 +100,14 @@ DATA_STATEMENTS: Mapping[str, DataStatement] = {
             "on rare languages. A surname does not tell a person's origin; it must not be used to guess it."
         ),
     ),
+    "shapes_random": _made(
+        f"{_SHAPES} Its colour {_RANDOM}", "It knows six plain shapes, one in each picture."
+    ),
+    "shapes_agreeing": _made(f"{_SHAPES} Its colour {_AGREEING}", "It looks at the patch, on purpose."),
+    "motifs_random": _made(
+        f"{_MOTIFS} The marker {_RANDOM}", "It knows sequences of 24 tokens with one motif."
+    ),
+    "motifs_agreeing": _made(f"{_MOTIFS} The marker {_AGREEING}", "It looks at the marker, on purpose."),
 }
 
 # What holds of one model alone, after the limits of its data.
@@ -155,13 +196,33 @@ The test set was used only to measure the accuracy above.
 
     {metadata["command"]}
 
-## Intended use
-A small, real model on which explanations are tested, compared between frameworks and shown. It is not
-a component of a product or a benchmark of accuracy.
+{_shortcut(metadata)}## Intended use
+{data.use}
 
 ## Limits
 {limits(model)}
 """
+
+
+def _shortcut(metadata: Mapping[str, Any]) -> str:
+    """Write what a model of the made data does with each kind of shortcut; nothing for the other models."""
+    if "accuracies" not in metadata:
+        return ""
+    rows = [f"| {kind} | {100 * metadata['accuracies'][kind]:.2f} % |" for kind in SHORTCUTS]
+    return "\n".join(
+        (
+            "## Shortcut",
+            f"Accuracy on the {metadata['test_examples']:,} test examples, drawn with each kind of shortcut:",
+            "",
+            "| the shortcut is | accuracy |",
+            "|---|---|",
+            *rows,
+            "",
+            f"Where it is misleading, {100 * metadata['follows_shortcut']:.2f} % of the examples are given its class.",
+            "",
+            "",
+        )
+    )
 
 
 def _words(shape: tuple[int | None, ...]) -> str:

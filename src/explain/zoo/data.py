@@ -15,6 +15,7 @@ from explain.zoo import download, readers
 from explain.zoo.checked_names import one_of
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
 from explain.zoo.preprocessing import one_hot
+from explain.zoo.synthetic.sets import SETS, SETS_OF_MODELS, held_out, training_examples
 
 FOLDER_VARIABLE = "EXPLAIN_DATA"
 HELD_OUT_FRACTION = 0.2
@@ -30,7 +31,7 @@ class Split:
     Attributes
     ----------
     x : numpy.ndarray of uint8
-        Pictures (N, H, W, 3), grey pictures (N, H, W), or one-hot names (N, T, 57).
+        Pictures (N, H, W, 3), grey pictures (N, H, W), one-hot names (N, T, 57), or token ids (N, T).
     y : numpy.ndarray of int64, shape (N,)
         Labels.
     lengths : numpy.ndarray of int64, shape (N,), optional
@@ -75,14 +76,15 @@ def dataset(name: str) -> Dataset:
 
     Parameters
     ----------
-    name : {"cifar10", "fashion_mnist", "names"}
-        The name of the data set.
+    name : {"cifar10", "fashion_mnist", "names"} or a key of `explain.zoo.synthetic.sets.SETS_OF_MODELS`
+        The name of the data set. Those of the second kind are made, and need no folder.
 
     Returns
     -------
     Dataset
         The training and the test split. The test split of ``names`` is a fifth of the names of every language,
-        drawn with a fixed seed; the authors of the other two data sets define their splits.
+        drawn with a fixed seed; the authors of the other two data sets define their splits. Those of made data differ
+        in their seed.
 
     Raises
     ------
@@ -95,10 +97,12 @@ def dataset(name: str) -> Dataset:
     --------
     >>> dataset("mnist")
     Traceback (most recent call last):
-    explain.errors.ZooError: name='mnist' is not one of the data sets: cifar10, fashion_mnist, names. ...
+    explain.errors.ZooError: name='mnist' is not one of the data sets: cifar10, fashion_mnist, names, shapes_random, ...
     """
+    if name in SETS_OF_MODELS:
+        return _made(name)
     if name not in _READERS:
-        raise ZooError(one_of("name", name, tuple(_READERS), "the data sets"))
+        raise ZooError(one_of("name", name, (*_READERS, *SETS_OF_MODELS), "the data sets"))
     return _READERS[name](_user_folder())
 
 
@@ -175,6 +179,14 @@ def _names(folder: Path | None) -> Dataset:
             labels[part].extend([label] * len(rows))
     train, test = (_encoded(names, label) for names, label in zip(parts, labels, strict=True))
     return Dataset(train, test, LANGUAGES)
+
+
+def _made(name: str) -> Dataset:
+    one = SETS_OF_MODELS[name]
+    train, test = (
+        Split(drawn.x, drawn.y) for drawn in (training_examples(one), held_out(one.of, one.shortcut))
+    )
+    return Dataset(train, test, SETS[one.of].classes)
 
 
 def _encoded(names: list[str], labels: list[int]) -> Split:

@@ -88,7 +88,7 @@ class ParameterLayer(ABC):
 
 @dataclass(frozen=True)
 class Convolution(ParameterLayer):
-    """A two-dimensional convolution: OIHW kernels in PyTorch, HWIO in Keras.
+    """A convolution over pictures or over steps: OIHW or OIT kernels in PyTorch, HWIO or TIO in Keras.
 
     Parameters
     ----------
@@ -97,7 +97,9 @@ class Convolution(ParameterLayer):
     in_channels, out_channels : int
         Number of channels before and after.
     kernel_size : int
-        Height and width of the kernel.
+        Height and width of the kernel, or its number of steps.
+    axes : {1, 2}
+        The number of axes it moves along: 2 for pictures, 1 for steps.
 
     Examples
     --------
@@ -108,14 +110,15 @@ class Convolution(ParameterLayer):
     in_channels: int
     out_channels: int
     kernel_size: int
+    axes: Literal[1, 2] = 2
 
     kind = "convolution"
 
     @property
     def canonical_shapes(self) -> Shapes:
         """The shapes of kernel and bias."""
-        side = self.kernel_size
-        return {"kernel": (side, side, self.in_channels, self.out_channels), "bias": (self.out_channels,)}
+        kernel = (*(self.kernel_size,) * self.axes, self.in_channels, self.out_channels)
+        return {"kernel": kernel, "bias": (self.out_channels,)}
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class SeedModel(ModelInput):
         A description of the model in one sentence.
     native : {"torch", "tensorflow"}
         The framework that trained the model, and whose tensor names its weight file uses.
-    dataset : {"cifar10", "fashion_mnist", "names"}
-        The data set that it was trained on.
+    dataset : str
+        The data set that it was trained on, as `explain.zoo.data.dataset` takes it.
     classes : tuple of str
         The names of its outputs, in order.
     output : {"logits", "probabilities", "log-probabilities"}
@@ -62,8 +62,8 @@ class SeedModel(ModelInput):
     required_accuracy : float
         The test accuracy below which a training run has failed.
     architecture : tuple of ParameterLayer or PlainLayer
-        Every layer, in order. `names_rnn`, `names_transformer` and PyTorch's
-        `fashion_rnn` connect them in their own code, the other models are a plain chain of layers.
+        Every layer, in order. `names_rnn`, `names_transformer` and, in PyTorch, `fashion_rnn` and those of motifs
+        connect them in their own code, the other models are a plain chain of layers.
     recipe : Recipe
         The settings of its training.
     """

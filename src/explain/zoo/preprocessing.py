@@ -113,7 +113,7 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
     model : SeedModel
         The model to prepare for.
     x : numpy.ndarray of uint8
-        Pictures (N, H, W, 3), grey pictures (N, H, W), or one-hot names (N, T, 57).
+        Pictures (N, H, W, 3), grey pictures (N, H, W), one-hot names (N, T, 57), or token ids (N, T).
     framework : {"torch", "tensorflow"}
         The framework whose layout to use.
 
@@ -132,7 +132,7 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
     ((1, 3, 32, 32), 1.0)
     """
     if model.layout[framework] == "NT":
-        return token_ids(x)
+        return token_ids(x) if x.ndim == 3 else x.astype(np.int64)
     if model.dataset == "names":
         return model.laid_out(x.astype(np.float32), framework)
     return model.laid_out(standardised(x, 255, model.mean, model.scale), framework)

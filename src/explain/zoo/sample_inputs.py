@@ -1,4 +1,4 @@
-"""The small real inputs that ship with the package, preprocessed for each seed model."""
+"""The small inputs that ship with the package, or that it makes, preprocessed for each seed model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from explain.zoo.data import Split, dataset
 from explain.zoo.layers import Framework
 from explain.zoo.model_row import SeedModel
 from explain.zoo.preprocessing import one_hot, prepare, spell
+from explain.zoo.synthetic.ground_truth import ground_truth
+from explain.zoo.synthetic.sets import SETS_OF_MODELS
 
+_MADE_EXAMPLES = 20
 _NAMES_FILE = "names.json"
 _NAMES_ORIGIN = (
     "Held-out names of S. Robertson's character-RNN tutorial data (2017), accents stripped; MIT licence. "
@@ -36,13 +39,13 @@ class Samples:
     x : numpy.ndarray of float32, or of int64 for token ids
         The inputs, preprocessed, in the framework's layout: pictures (N, 3, 32, 32) or (N, 32, 32, 3),
         rows of a picture (N, 28, 28), characters of a name (N, T, 57) with all-zero steps after its end, or
-        as token ids (N, T) with zeros after its end.
+        token ids (N, T), of a name with zeros after its end.
     y : numpy.ndarray of int64, shape (N,)
         The true classes.
     classes : tuple of str
         The names of the classes.
     display : Display
-        Mean, scale, bounds and classes; for names, also the characters of each name.
+        Mean, scale, bounds and classes; for names and made sequences, also the characters or tokens of each.
     layout : str
         One letter per axis of `x`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` or ``"NT"``.
     lengths : numpy.ndarray of int64, shape (N,), optional
@@ -82,7 +85,7 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
     Returns
     -------
     Samples
-        Twenty pictures, or 24 names.
+        Twenty pictures, 24 names, or the first twenty examples of `explain.zoo.ground_truth`.
 
     Raises
     ------
@@ -95,6 +98,9 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
     >>> read_samples(seed_model("fashion_rnn"), "torch").x.shape
     (20, 28, 28)
     """
+    if model.dataset in SETS_OF_MODELS:
+        made = ground_truth(SETS_OF_MODELS[model.dataset].of, _MADE_EXAMPLES, framework=framework)
+        return Samples(made.x, made.y, made.classes, made.display, made.layout)
     folder = resources.files("explain.zoo") / "sample_data" / model.dataset
     try:
         split = _read_names(folder, model) if model.dataset == "names" else _read_pictures(folder)

@@ -1,4 +1,4 @@
-"""The table of the seed models, and of the transformer beside them: architecture, input, output and training."""
+"""The table of the seed models and of the transformer beside them: architecture, input, output and training."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from explain.zoo.layers import (
     Recurrent,
 )
 from explain.zoo.model_row import Recipe, SeedModel
+from explain.zoo.synthetic.models import MADE_MODELS
 
 CHARACTERS = 57
 HIDDEN_SIZE = 128
@@ -184,7 +185,11 @@ NAMES_TRANSFORMER = SeedModel(
     recipe=Recipe(epochs=20, weight_decay=0.05, clip_norm=1.0),
 )
 
-_SHIPPED: Mapping[str, SeedModel] = {**SEED_MODELS, NAMES_TRANSFORMER.name: NAMES_TRANSFORMER}
+# Those of the made data are not in `SEED_MODELS` either: they are made to be wrong, or right, in a way that is known.
+_SHIPPED: Mapping[str, SeedModel] = {
+    **SEED_MODELS,
+    **{model.name: model for model in (NAMES_TRANSFORMER, *MADE_MODELS)},
+}
 
 
 def seed_model(name: str) -> SeedModel:
@@ -193,7 +198,7 @@ def seed_model(name: str) -> SeedModel:
     Parameters
     ----------
     name : str
-        One of `explain.zoo.names()`, or ``"names_transformer"``.
+        One of `explain.zoo.names()`, ``"names_transformer"``, or a model of the made data (see `explain.zoo.load`).
 
     Returns
     -------

@@ -70,7 +70,8 @@ def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
     -------
     dict
         ``name``, ``seed``, ``epochs``, ``device``, ``test_accuracy`` (in [0, 1]), ``test_examples``,
-        ``versions`` and ``command``.
+        ``versions`` and ``command``; for a model of the made data, also what
+        `explain.zoo.training.held_out.shortcut_figures` gives.
 
     Raises
     ------

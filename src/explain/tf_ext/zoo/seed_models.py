@@ -34,7 +34,10 @@ def build(name: str, dtype: str = "float32") -> keras.Model:
         return NamesRNN(dtype)
     if name == "names_transformer":
         return NamesTransformer(_layers(name, dtype), dtype)
-    given = keras.Input(seed_model(name).example_shape["tensorflow"], dtype=dtype)
+    row = seed_model(name)
+    given = keras.Input(
+        row.example_shape["tensorflow"], dtype="int64" if row.layout["tensorflow"] == "NT" else dtype
+    )
     model = keras.Sequential([given, *_layers(name, dtype)], name=name)
     # Keras leaves the model's own dtype policy at the default; set it to that of the layers.
     model.dtype_policy = dtype
@@ -86,7 +89,8 @@ def _layers(name: str, dtype: str) -> list[Any]:
 def _constructor(layer: ParameterLayer | PlainLayer) -> Callable[..., Any]:
     match layer:
         case Convolution():
-            return partial(keras.layers.Conv2D, layer.out_channels, layer.kernel_size)
+            convolution = keras.layers.Conv1D if layer.axes == 1 else keras.layers.Conv2D
+            return partial(convolution, layer.out_channels, layer.kernel_size)
         case Dense():
             return partial(keras.layers.Dense, layer.out_features)
         case Recurrent():

@@ -121,10 +121,50 @@ class FashionRNN(nn.Module):
         return probabilities
 
 
+class MotifNetwork(nn.Module):
+    """A convolution over the tokens of a sequence: (N, 24) token ids to (N, 6) logits.
+
+    Parameters
+    ----------
+    layers : Mapping of str to torch.nn.Module
+        The layers of `motifs_honest` or `motifs_shortcut`, by their names.
+
+    Examples
+    --------
+    >>> build("motifs_honest")(torch.ones(2, 24, dtype=torch.int64)).shape
+    torch.Size([2, 6])
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module]) -> None:
+        """Take the layers."""
+        super().__init__()
+        self.embedding, self.conv, self.relu, self.flatten, self.fc = layers.values()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Classify sequences.
+
+        Parameters
+        ----------
+        ids : torch.Tensor of int64, shape (N, 24)
+            The tokens.
+
+        Returns
+        -------
+        torch.Tensor, shape (N, 6)
+            Logits of the motifs.
+        """
+        # PyTorch convolves along the last axis, with the features before it.
+        features = self.relu(self.conv(self.embedding(ids).transpose(1, 2)))
+        logits: Tensor = self.fc(self.flatten(features))
+        return logits
+
+
 _WRITTEN_OUT: Mapping[str, Callable[[str], nn.Module]] = {
     "names_rnn": NamesRNN,
     "fashion_rnn": FashionRNN,
     "names_transformer": lambda dtype: NamesTransformer(_modules("names_transformer", dtype)),
+    "motifs_honest": lambda dtype: MotifNetwork(_modules("motifs_honest", dtype)),
+    "motifs_shortcut": lambda dtype: MotifNetwork(_modules("motifs_shortcut", dtype)),
 }
 _PLAIN: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -144,7 +184,8 @@ def _modules(name: str, dtype: str) -> OrderedDict[str, Any]:
 def _module(layer: ParameterLayer | PlainLayer, dtype: torch.dtype) -> nn.Module:
     match layer:
         case Convolution():
-            return nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size, dtype=dtype)
+            convolution = nn.Conv1d if layer.axes == 1 else nn.Conv2d
+            return convolution(layer.in_channels, layer.out_channels, layer.kernel_size, dtype=dtype)
         case Dense():
             return nn.Linear(layer.in_features, layer.out_features, dtype=dtype)
         case Recurrent():

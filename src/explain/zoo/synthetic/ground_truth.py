@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -16,15 +15,11 @@ from explain.inputs.naming.brief import brief
 from explain.preprocessing.arithmetic import standardised
 from explain.public_calls.callers_line import at_callers_line
 from explain.zoo.checked_names import checked_framework, one_of
-from explain.zoo.labels import MOTIFS, SHAPES
 from explain.zoo.layers import Framework
 from explain.zoo.model_input import ModelInput
-from explain.zoo.synthetic import motifs, shapes
-from explain.zoo.synthetic.drawn import SHORTCUTS, Draw, Drawn, Shortcut, drawn
-from explain.zoo.synthetic.inputs import PICTURES, SEQUENCES
-
-# The seeds from here on are those of the training sets, which no public call gives.
-FIRST_TRAINING_SEED = 2**31
+from explain.zoo.synthetic.drawn import SHORTCUTS, Shortcut
+from explain.zoo.synthetic.motifs import VOCABULARY
+from explain.zoo.synthetic.sets import FIRST_SEED_OF_MODELS, SETS, draw_set
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +77,13 @@ def ground_truth(
     """Make examples whose evidence is known, with exact masks of it.
 
     ``"shapes"`` are pictures of 32×32 pixels: one of six shapes, of random place, size, turn and colour, over a random
-    texture. The shortcut is a patch of 5×5 pixels in a random corner, in one of six colours, one for each class.
+    texture. The shortcut is a patch of 5×5 pixels in the upper left corner, in one of six colours, one for each class.
     ``"motifs"`` are sequences of 24 tokens: letters drawn at random, and among them once one of the six orders of a, b
     and c, which is the class. The shortcut is a marker at the first position, one of six tokens.
 
-    The background, the object and the place of the shortcut are drawn independently of each other. The same seed gives
-    the same bytes on every machine, and the first examples of a larger `n` are those of a smaller one. The four kinds
-    of shortcut differ only where the shortcut is.
+    The background is drawn independently of the class. The same seed gives the same bytes on every machine, and the
+    first examples of a larger `n` are those of a smaller one. The four kinds of shortcut differ only where the shortcut
+    is.
 
     Parameters
     ----------
@@ -125,71 +120,31 @@ def ground_truth(
     >>> [sequences.display.step_names[0][step] for step in np.flatnonzero(sequences.object_mask[0])]
     ['a', 'b', 'c']
     """
-    if name not in _SETS:
-        raise ZooError(one_of("name", name, tuple(_SETS), "the ground truths"))
+    if name not in SETS:
+        raise ZooError(one_of("name", name, tuple(SETS), "the ground truths"))
     chosen = checked_framework(framework)
     kind = _checked_shortcut(shortcut)
     if not _is_whole(n) or n < 1:
         raise OptionError(f"n={brief(n)} is out of range: give a whole number of at least 1.")
-    if not _is_whole(seed) or not 0 <= seed < FIRST_TRAINING_SEED:
+    if not _is_whole(seed) or not 0 <= seed < FIRST_SEED_OF_MODELS:
         raise OptionError(
-            f"seed={brief(seed)} is out of range: give a whole number from 0 to {FIRST_TRAINING_SEED - 1:,}."
+            f"seed={brief(seed)} is out of range: give a whole number from 0 to {FIRST_SEED_OF_MODELS - 1:,}."
         )
-    made, model_input = draw_set(name, int(n), int(seed), kind), _SETS[name].input
+    made, model_input = draw_set(name, int(n), int(seed), kind), SETS[name].input
     step_names: tuple[tuple[str, ...], ...] = ()
     if name == "motifs":
-        step_names = tuple(tuple(motifs.VOCABULARY[one] for one in row) for row in made.x)
+        step_names = tuple(tuple(VOCABULARY[one] for one in row) for row in made.x)
     return GroundTruth(
         x=_as_input(made.x, model_input, chosen),
         y=made.y,
-        classes=_SETS[name].classes,
-        display=model_input.display(_SETS[name].classes, step_names=step_names),
+        classes=SETS[name].classes,
+        display=model_input.display(SETS[name].classes, step_names=step_names),
         layout=model_input.layout[chosen],
         object_mask=made.object_mask,
         shortcut_mask=made.shortcut_mask,
         shortcut_class=made.shortcut_class,
         background=_as_input(made.background, model_input, chosen),
     )
-
-
-def draw_set(name: str, count: int, seed: int, shortcut: Shortcut) -> Drawn:
-    """Draw examples of a data set, also with the seeds of the training sets.
-
-    Parameters
-    ----------
-    name : {"shapes", "motifs"}
-        The data set.
-    count : int
-        The number of examples, N.
-    seed : int
-        Seed of every draw.
-    shortcut : {"agreeing", "absent", "misleading", "random"}
-        The class that the shortcut names.
-
-    Returns
-    -------
-    Drawn
-        The examples: pictures (N, 32, 32, 3), or token ids (N, 24).
-
-    Examples
-    --------
-    >>> draw_set("motifs", 5, FIRST_TRAINING_SEED, "random").x.shape
-    (5, 24)
-    """
-    return drawn(_SETS[name].draw, count, len(_SETS[name].classes), seed, shortcut)
-
-
-@dataclass(frozen=True)
-class _Set:
-    draw: Draw
-    classes: tuple[str, ...]
-    input: ModelInput
-
-
-_SETS: Mapping[str, _Set] = {
-    "shapes": _Set(shapes.draw, SHAPES, PICTURES),
-    "motifs": _Set(motifs.draw, MOTIFS, SEQUENCES),
-}
 
 
 def _as_input(x: npt.NDArray[np.uint8], model_input: ModelInput, framework: Framework) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Pictures of shapes over textured grounds, with a coloured patch in one corner as the shortcut.
+"""Pictures of shapes over textured grounds, with a coloured patch in the upper left corner as the shortcut.
 
 The arithmetic is of whole numbers, or of single operations in double precision, which every machine rounds the same.
 """
@@ -40,8 +40,8 @@ _STAR_DISTANCE = 0.3090169943749474
 def draw(generator: np.random.Generator, y: int, shortcut: Shortcut) -> Drawn:
     """Draw one picture.
 
-    Ground, object and patch are drawn one after the other and independently; no object reaches into a corner. The same
-    generator gives the same ground and the same object with every kind of shortcut.
+    Ground, object and patch are drawn one after the other and independently; no object reaches into any corner. The
+    same generator gives the same ground and the same object with every kind of shortcut.
 
     Parameters
     ----------
@@ -66,12 +66,10 @@ def draw(generator: np.random.Generator, y: int, shortcut: Shortcut) -> Drawn:
     background = ground(generator)
     object_mask = _placed(generator, SHAPES[y])
     x = np.where(object_mask[:, :, None], _bright_colour(generator), background)
-    corner = int(generator.integers(4))
     named = named_class(generator, y, len(SHAPES), shortcut)
     shortcut_mask = np.zeros((SIDE, SIDE), np.bool_)
     if named != NO_CLASS:
-        rows, columns = (slice(-PATCH_SIDE, None) if end else slice(PATCH_SIDE) for end in divmod(corner, 2))
-        shortcut_mask[rows, columns] = True
+        shortcut_mask[:PATCH_SIDE, :PATCH_SIDE] = True
         x[shortcut_mask] = PATCH_COLOURS[named]
     return Drawn(x, np.array(y, np.int64), object_mask, shortcut_mask, np.array(named, np.int64), background)
 
@@ -98,11 +96,12 @@ def _placed(generator: np.random.Generator, shape: str) -> Mask:
 
 
 def _places(radius: float) -> npt.NDArray[np.float64]:
-    """Give every centre (row, column), in steps of half a pixel, whose circle reaches neither edge nor corner patch."""
+    """Give every centre (row, column), in steps of half a pixel, whose circle reaches no edge and no corner."""
     steps = np.arange(2 * SIDE + 1) / 2
     rows, columns = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
     to_edge = np.minimum(np.minimum(rows, SIDE - rows), np.minimum(columns, SIDE - columns))
-    # The distance to the nearest corner patch, along each axis.
+    # The distance to the nearest corner, along each axis. All four are kept free, so that objects are in the middle on
+    # average, and not away from the patch.
     down, across = (np.maximum(np.minimum(axis, SIDE - axis) - PATCH_SIDE, 0) for axis in (rows, columns))
     fits = (to_edge >= radius) & (down * down + across * across >= radius * radius)
     places: npt.NDArray[np.float64] = np.stack([rows, columns], axis=1)[fits]

@@ -12,6 +12,8 @@ from explain.zoo.cards import write_card
 from explain.zoo.data import dataset
 from explain.zoo.extensions import extension
 from explain.zoo.seed_models import seed_model
+from explain.zoo.synthetic.sets import SETS_OF_MODELS
+from explain.zoo.training.held_out import shortcut_figures
 from explain.zoo.training.loop import Progress, accuracy, choose_device, train
 from explain.zoo.weight_files import write_weights
 
@@ -97,6 +99,8 @@ def train_and_write(
         },
         "command": f"python gallery/train.py {name} --seed {seed}{device_option}{epochs_option}",
     }
+    if model.dataset in SETS_OF_MODELS:
+        metadata |= shortcut_figures(model, trained)
     path = folder / f"{name}.safetensors"
     write_weights(path, model, extension(model.native, "weights").parameters(trained), metadata)
     replace_file(path.with_suffix(".md"), write_card(model, metadata).encode())
