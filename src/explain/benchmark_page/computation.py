@@ -206,7 +206,7 @@ def _answer(
 ) -> None:
     again = question.explanations > 0
     if again and label == RANDOM_MAP:
-        answers.reasons[question.name] = "A random map is not explained again."
+        answers.reasons[question.title] = "A random map is not explained again."
         return
     count = EXAMPLES if full or not again else EXPLAINED_AGAIN
     masks = None
@@ -220,9 +220,9 @@ def _answer(
             model, attribution[:count], [chosen], given, masks=masks, seed=seed, cache=cache, reasons=own
         )
     except ExplainError as error:
-        answers.reasons[question.name] = str(error)
+        answers.reasons[question.title] = str(error)
         return
     if own:
-        answers.reasons[question.name] = next(iter(own.values()))
+        answers.reasons[question.title] = next(iter(own.values()))
     else:
-        answers.measurements[question.name] = found[chosen.name]
+        answers.measurements[question.title] = found[chosen.name]

@@ -123,7 +123,7 @@ def page(found: Mapping[str, ModelResults], *, framework: str, seed: int, full: 
         dots=[
             _image(
                 plot_benchmark(
-                    benchmarks[model], metrics=[one.name for one in PICTURES if one.model == model]
+                    benchmarks[model], metrics=[one.title for one in PICTURES if one.model == model]
                 ),
                 f"Ranked dot plots: the mean of each method with its 95 % interval, one panel a question, {model}.",
             )
@@ -132,14 +132,14 @@ def page(found: Mapping[str, ModelResults], *, framework: str, seed: int, full: 
         curves=[
             _image(
                 plot_curves(benchmarks["shapes_honest"], name),
-                f"Small multiples of the {name} curves of all methods.",
+                f"Small multiples of the {name.lower()} curves of all methods.",
             )
-            for name in ("deletion", "insertion")
+            for name in ("Deletion", "Insertion")
         ],
         maps=_image(
             draw_maps(
                 [found["shapes_honest"], found["shapes_shortcut"]],
-                ["Honest network: goes by the shape", "Shortcut network: goes by the corner patch"],
+                ["Honest: goes by the shape", "Shortcut: goes by the patch"],
             ),
             "The maps of all methods on three pictures of each network.",
         ),
@@ -169,11 +169,11 @@ def _columns(questions: Sequence[Question]) -> list[Column]:
 def _rows(questions: Sequence[Question], benchmarks: Mapping[str, Benchmark]) -> list[Row]:
     models = list(dict.fromkeys(one.model for one in questions))
     methods = list(dict.fromkeys(name for model in models for name in benchmarks[model]))
-    best = {one.name: set(benchmarks[one.model].best(one.name)) for one in questions}
+    best = {one.title: set(benchmarks[one.model].best(one.title)) for one in questions}
     rows = []
     for name in methods:
         is_random = name == RANDOM_MAP
-        cells = tuple(_cell(one, benchmarks[one.model], name, best[one.name]) for one in questions)
+        cells = tuple(_cell(one, benchmarks[one.model], name, best[one.title]) for one in questions)
         rows.append(
             Row(
                 "A random map" if is_random else method_name(name),
@@ -186,10 +186,10 @@ def _rows(questions: Sequence[Question], benchmarks: Mapping[str, Benchmark]) ->
 
 
 def _cell(question: Question, benchmark: Benchmark, method: str, best: set[str]) -> Cell:
-    measurement = benchmark.measurement(question.name, method)
+    measurement = benchmark.measurement(question.title, method)
     if measurement is None or not measurement.count:
         reasons = benchmark.reasons.get(method, {})
-        reason = reasons.get(question.name) or reasons.get("") or ""
+        reason = reasons.get(question.title) or reasons.get("") or ""
         if measurement is not None and measurement.left_out:
             reason = next(iter(measurement.left_out.values()))
         return Cell("–", reason=reason)

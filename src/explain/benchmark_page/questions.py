@@ -15,10 +15,8 @@ class Question:
 
     Parameters
     ----------
-    name : str
-        The key of the column.
     title : str
-        Its heading.
+        The heading of the column, and the name under which its answers stand.
     asks : str
         The question, in one sentence.
     model : str
@@ -35,7 +33,6 @@ class Question:
         What a map without any information would get, in words.
     """
 
-    name: str
     title: str
     asks: str
     model: str
@@ -78,7 +75,6 @@ EXPLAINED_AGAIN = 4
 
 PICTURES = (
     Question(
-        "object",
         "Finds the object",
         "How many of the highest values lie on the object, if as many are counted as it has pixels?",
         "shapes_honest",
@@ -87,7 +83,6 @@ PICTURES = (
         chance="the share of the picture that the object takes",
     ),
     Question(
-        "shortcut",
         "Reveals the shortcut",
         "The model goes by a coloured patch. How many of the highest values lie on it?",
         "shapes_shortcut",
@@ -96,7 +91,6 @@ PICTURES = (
         chance="25 of 1,024 pixels, 0.024",
     ),
     Question(
-        "deletion",
         "Deletion",
         "How much of the class's probability is left on average, while the highest values are blurred away first?",
         "shapes_honest",
@@ -104,7 +98,6 @@ PICTURES = (
         options={"reference": "blur"},
     ),
     Question(
-        "insertion",
         "Insertion",
         "How much of the class's probability is there on average, while the highest values come back first?",
         "shapes_honest",
@@ -112,15 +105,14 @@ PICTURES = (
         options={"reference": "blur"},
     ),
     Question(
-        "randomized",
         "Same map for a randomized network",
-        "How similar are the maps while the weights are shuffled layer by layer, from the last to the first?",
+        "How similar is the map of the network to that of the same network with all weights shuffled?",
         "shapes_honest",
         "model_parameter_randomization",
+        options={"aggregate": "last"},
         explanations=5,
     ),
     Question(
-        "other_class",
         "Same map for another class",
         "How similar is the map of the class to that of another class?",
         "shapes_honest",
@@ -128,7 +120,6 @@ PICTURES = (
         explanations=1,
     ),
     Question(
-        "stable",
         "Changes under tiny noise",
         "By how much of itself does the map change, at most, if each value of the picture moves by up to 0.02?",
         "shapes_honest",
@@ -137,16 +128,14 @@ PICTURES = (
         explanations=4,
     ),
     Question(
-        "seeds",
         "Same map for another seed",
         "How similar are the maps that the method draws with other seeds?",
         "shapes_honest",
         "seed_stability",
-        options={"n_samples": 2},
+        options={"n_seeds": 2},
         explanations=2,
     ),
     Question(
-        "sparse",
         "Sparseness",
         "On how few pixels does the map lie?",
         "shapes_honest",
@@ -157,7 +146,6 @@ PICTURES = (
 
 TOKENS = (
     Question(
-        "motif",
         "Finds the motif",
         "How many of the three highest values lie on the three letters that decide?",
         "motifs_honest",
@@ -166,7 +154,6 @@ TOKENS = (
         chance="3 of 24 tokens, 0.125",
     ),
     Question(
-        "marker",
         "Reveals the marker",
         "The model goes by the first token. Is it the highest value?",
         "motifs_shortcut",
@@ -175,18 +162,17 @@ TOKENS = (
         chance="1 of 24 tokens, 0.042",
     ),
     Question(
-        "deletion",
         "Deletion",
         "How much of the class's probability is left on average, while the highest values are removed first?",
         "motifs_honest",
         "deletion",
     ),
     Question(
-        "randomized",
         "Same map for a randomized network",
-        "How similar are the maps while the weights are shuffled layer by layer, from the last to the first?",
+        "How similar is the map of the network to that of the same network with all weights shuffled?",
         "motifs_honest",
         "model_parameter_randomization",
+        options={"aggregate": "last"},
         explanations=3,
     ),
 )

@@ -56,7 +56,7 @@ def findings(questions: Sequence[Question], benchmarks: Mapping[str, Benchmark])
 
 
 def _finding(question: Question, benchmark: Benchmark) -> str:
-    name, metric = question.name, question.metric
+    name, metric = question.title, question.metric
     measured = [
         one for one in benchmark if one != RANDOM_MAP and benchmark.measurement(name, one) is not None
     ]
@@ -132,7 +132,7 @@ def agreements(questions: Sequence[Question], benchmarks: Mapping[str, Benchmark
 
 
 def _good(question: Question, benchmarks: Mapping[str, Benchmark], method: str) -> float:
-    measurement = benchmarks[question.model].measurement(question.name, method)
+    measurement = benchmarks[question.model].measurement(question.title, method)
     if measurement is None or not measurement.count:
         return math.nan
     mean = measurement.mean

@@ -22,8 +22,8 @@ def model_parameter_randomization(subject: Subject, options: Mapping[str, Any]) 
 
     A map that stays alike although the weights are random does not explain them. The point k of the curve is the
     similarity of the sizes of the places, ``|a|`` and ``|a_k|``, after k layers are randomised: from the output down,
-    from the input up, or each layer alone. The value is the mean over the layers, of which the order has no say in
-    the last point: it alone compares with a wholly random model.
+    from the input up, or each layer alone. The value is the mean over the layers, or the last point alone: of a cascade
+    it compares with a wholly random model, whatever the order.
 
     Adebayo et al., *Sanity checks for saliency maps*, arXiv:1810.03292, section 3. Their weights are drawn as at the
     start of training; ours are permuted, see `explain.metrics.randomization.random_weights.random_weights`. They show
@@ -59,7 +59,7 @@ def model_parameter_randomization(subject: Subject, options: Mapping[str, Any]) 
         network.check_changed()
     values = np.full(len(subject), np.nan)
     kept = [row for row in range(len(subject)) if row not in left_out]
-    values[kept] = curve[kept].mean(axis=1)
+    values[kept] = curve[kept, -1] if options["aggregate"] == "last" else curve[kept].mean(axis=1)
     return Measured(values, curve, labels=labels, left_out=left_out)
 
 
@@ -80,6 +80,12 @@ ROWS = (
                 "Which layers are random: all from the output down to one, all from the input up to one, or one alone.",
             ),
             SIMILARITY,
+            one_of(
+                "aggregate",
+                "mean",
+                ("mean", "last"),
+                "What the value is: the mean over the layers, or the last of them, where a cascade has all layers random.",
+            ),
         ),
         seeded=True,
     ),

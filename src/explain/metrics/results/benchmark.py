@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from explain.errors import EvaluationError
 from explain.inputs.naming.suggestions import suggestion
@@ -139,9 +139,12 @@ class Benchmark(Shown):
     def best(self, metric: str) -> list[str]:
         """Give the methods that no other is better than by more than the examples vary: the first, and its equals.
 
-        None where neither greater nor smaller values are better, and none where no method has a value.
+        None where neither greater nor smaller values are better, and none where no method has a value. Where others have
+        several, a mean over a single example is compared with none.
         """
         order = self.order(metric) if self.better(metric) else []
+        several = [name for name in order if cast("Measurement", self.measurement(metric, name)).count > 1]
+        order = several or order
         return [name for name in order if name == order[0] or not self.differ(metric, order[0], name)]
 
     def __str__(self) -> str:
