@@ -84,7 +84,7 @@ ROWS = (
                 "aggregate",
                 "mean",
                 ("mean", "last"),
-                "What the value is: the mean over the layers, or the last of them, where a cascade has all layers random.",
+                "What the value is: the mean over the layers, or the last, at which a cascade has all layers random.",
             ),
         ),
         seeded=True,

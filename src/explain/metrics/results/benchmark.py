@@ -139,8 +139,8 @@ class Benchmark(Shown):
     def best(self, metric: str) -> list[str]:
         """Give the methods that no other is better than by more than the examples vary: the first, and its equals.
 
-        None where neither greater nor smaller values are better, and none where no method has a value. Where others have
-        several, a mean over a single example is compared with none.
+        None where neither greater nor smaller values are better, and none where no method has a value. A value of a
+        single example is compared with none, where others have several.
         """
         order = self.order(metric) if self.better(metric) else []
         several = [name for name in order if cast("Measurement", self.measurement(metric, name)).count > 1]
