@@ -52,7 +52,7 @@ def histogram_entropy(values: Floats, bins: int) -> float:
 
     Examples
     --------
-    >>> round(histogram_entropy(np.array([0.0, 1.0, 2.0, 3.0]), 4) / np.log(4), 12)
+    >>> round(float(histogram_entropy(np.array([0.0, 1.0, 2.0, 3.0]), 4) / np.log(4)), 12)
     1.0
     """
     counts, _ = np.histogram(values, bins)
