@@ -18,17 +18,17 @@ from explain.metrics.complexity import (
 from explain.metrics.faithfulness import (
     completeness,
     deletion,
-    faithfulness_correlation,
-    faithfulness_estimate,
     infidelity,
     insertion,
     irof,
     monotonicity,
     monotonicity_correlation,
     pixel_flipping,
+    place_correlation,
     rationales,
     road,
     sensitivity_n,
+    subset_correlation,
 )
 from explain.metrics.localization import (
     attribution_localization,
@@ -54,8 +54,8 @@ from explain.metrics.robustness import (
 _FILES = (
     completeness,
     deletion,
-    faithfulness_correlation,
-    faithfulness_estimate,
+    subset_correlation,
+    place_correlation,
     infidelity,
     insertion,
     monotonicity,
