@@ -108,21 +108,18 @@ class _Replaced:
 
     def _formed(self, row: int, numbers: npt.NDArray[np.intp]) -> Array:
         group, sample = np.divmod(numbers, self._n_samples)
-        real, drawn = self._places.real[row], self._drawn[row]
-        by_place = self._by_place(self._inputs[row])
-        points = np.repeat(by_place[np.newaxis], len(numbers), axis=0)
-        replaced = self._replacements(by_place[real], self._by_place(self._reference[row])[real], drawn)[
-            sample
-        ]
-        here = (self._groups[row] == group[:, np.newaxis])[..., np.newaxis]
-        points[:, real] = np.where(here, replaced, by_place[real])
-        return self._as_inputs(points)
-
-    def _replacements(self, own: Floats, reference: Floats, drawn: Array) -> Array:
+        own = self._by_place(self._inputs[row])
+        points = np.repeat(own[np.newaxis], len(numbers), axis=0)
+        # Most places of a point stay: only those of its group are formed.
+        point, member = np.nonzero(self._groups[row] == group[:, np.newaxis])
+        drawn = self._drawn[row][sample[point], member]
+        place = np.flatnonzero(self._places.real[row])
         if drawn.dtype.kind == "i":
-            found: Array = own[drawn]
-            return found
-        return own + drawn[..., np.newaxis] * (reference - own)
+            points[point, place[member]] = own[place[drawn]]
+        else:
+            apart = self._by_place(self._reference[row]) - own
+            points[point, place[member]] += drawn[:, np.newaxis] * apart[place[member]]
+        return self._as_inputs(points)
 
     def _by_place(self, one: Array) -> Array:
         """Give an example with its places first and all the rest last: (...) to (P, values of a place)."""
