@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.catalogue import find_method
-from explain.errors import BaselineError, EvaluationError, ExplainError
+from explain.errors import BaselineError, EvaluationError, ExplainError, ScoreError
 from explain.explanation.again.arguments import arguments_of
 from explain.explanation.again.call import DEFAULTS, explained, request_of
 from explain.explanation.posed import posed
+from explain.explanation.request import Request
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.naming.brief import brief
@@ -26,6 +27,7 @@ from explain.metrics.places import Places, places_of
 from explain.metrics.results.measurement import Floats
 from explain.results.attribution import Attribution
 from explain.results.view import has_token_ids
+from explain.running.locks import ONE_CALL_AT_A_TIME
 
 # The method whose points have only values of the input and of the reference, as the points of a metric do.
 _REMOVING = "feature_ablation"
@@ -144,15 +146,9 @@ class Subject:
         score : str, optional
             The kind of score; by default the explained one. ``"probability"`` where the model has classes.
         """
-        arguments = {name: value for name, value in self._recorded.items() if name in _OF_MODEL}
-        arguments["seed"] = self.seed
-        arguments["baseline"] = self._reference(reference)
-        if score is not None:
-            arguments["score"] = score
         with ExitStack() as stack:
             try:
-                request = request_of(self.model, self._x(self.attribution), _REMOVING, arguments)
-                found = stack.enter_context(posed(request))
+                found = stack.enter_context(posed(self._removing(reference, score)))
             except BaselineError as error:
                 raise EvaluationError(
                     f"reference={brief(reference)} cannot take the place of what is removed: {error}"
@@ -162,9 +158,7 @@ class Subject:
 
     def has_classes(self) -> bool:
         """Whether the score has a probability: an output of unknown kind has none, nor a function of outputs."""
-        one = self.attribution
-        of_a_function = any(isinstance(target, str) for target in one.target)
-        return one.predicted is not None and one.score != "output" and not of_a_function
+        return self._has_probability
 
     def explained_again(
         self, rows: npt.NDArray[np.intp], inputs: Array | None = None, *, model: Any = None, **changes: Any
@@ -297,6 +291,30 @@ class Subject:
     def arguments(self) -> Mapping[str, Any]:
         """The arguments of the call that gave the attribution, as far as it records them or they are given."""
         return self._recorded
+
+    @cached_property
+    def _has_probability(self) -> bool:
+        one = self.attribution
+        of_a_function = any(isinstance(target, str) for target in one.target)
+        if one.predicted is None or one.score == "output" or of_a_function:
+            return False
+        try:
+            request = self._removing("baseline", "probability")
+            # An estimator may have logits alone; the model need not run to tell.
+            with ONE_CALL_AT_A_TIME:
+                request.extension.open(request.model, request.question, request.given.like)
+        except ScoreError:
+            return False
+        return True
+
+    def _removing(self, reference: Any, score: str | None) -> Request:
+        """Give the call whose points are made of the input and of the reference."""
+        arguments = {name: value for name, value in self._recorded.items() if name in _OF_MODEL}
+        arguments["seed"] = self.seed
+        arguments["baseline"] = self._reference(reference)
+        if score is not None:
+            arguments["score"] = score
+        return request_of(self.model, self._x(self.attribution), _REMOVING, arguments)
 
     @cached_property
     def _recorded(self) -> dict[str, Any]:

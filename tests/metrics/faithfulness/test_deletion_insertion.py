@@ -11,9 +11,10 @@ import torch
 from models.scored import Recorded, linear, map_of, measured, with_cache
 from onnx import TensorProto, helper, numpy_helper
 from scipy.ndimage import gaussian_filter
+from sklearn.svm import SVC
 from torch import nn
 
-from explain.errors import EvaluationError, OptionError
+from explain.errors import EvaluationError, OptionError, ScoreError
 
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.normal(size=6)
@@ -136,6 +137,19 @@ def test_outputs_of_unknown_kind_have_no_probabilities():
     assert a.predicted is not None
     expected = measured(model, a, "deletion", score="explained").values
     np.testing.assert_array_equal(measured(model, a, "deletion").values, expected)
+
+
+def test_an_estimator_without_probabilities_is_followed_by_its_decision_function():
+    labels = (RNG.normal(size=(30, 6)) @ WEIGHT > 0).astype(int) + np.arange(30) % 2
+    model = SVC(kernel="linear").fit(RNG.normal(size=(30, 6)), labels)
+    a = map_of(model, X, RNG.normal(size=X.shape), target=1)
+    assert (a.score, a.predicted is None) == ("logit", False)
+    found = measured(model, a, "deletion", n_steps=6)
+    for row, (x, own) in enumerate(zip(X.astype(np.float64), a.values, strict=True)):
+        curve = by_hand(lambda at: model.decision_function(at[np.newaxis])[0, 1], x, np.zeros(6), own)
+        np.testing.assert_allclose(found.curve[row], shares(curve), rtol=1e-6, atol=1e-9)
+    with pytest.raises(ScoreError, match="no predict_proba"):
+        measured(model, a, "deletion", score="probability")
 
 
 def test_an_exact_map_is_better_than_its_opposite_and_than_chance():
