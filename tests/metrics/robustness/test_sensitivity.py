@@ -258,3 +258,15 @@ def test_token_ids_are_refused():
     a = explain.attribute(net, np.array([[1, 2, 3]]), "saliency")
     with pytest.raises(EvaluationError, match="'max_sensitivity' moves the input a little"):
         explain.evaluate(net, a, BOTH[0])
+
+
+def test_draws_are_uniform_within_the_radius(net, explained):
+    """On both sides of the example, the same in every layout and whichever examples are beside it."""
+    subject = Subject(net, explained, {}, seed=3)
+    moves = perturbations(subject, 2, 0.3, 4000)
+    assert -0.3 <= moves.min() < -0.299
+    assert 0.299 < moves.max() <= 0.3
+    np.testing.assert_allclose(moves.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(moves.std(axis=0), 0.3 / np.sqrt(3), rtol=0.05)
+    assert (perturbations(Subject(net, explained[:3], {}, seed=3), 2, 0.3, 4000) == moves).all()
+    assert (perturbations(subject, 1, 0.3, 4000) != moves).any()
