@@ -11,8 +11,8 @@ from explain.errors import EvaluationError, OptionError
 from explain.inputs.naming.brief import brief
 from explain.inputs.naming.suggestions import suggestion
 from explain.metrics.complexity import (
-    complexity,
     effective_complexity,
+    entropy,
     sparseness,
 )
 from explain.metrics.faithfulness import (
@@ -32,9 +32,9 @@ from explain.metrics.faithfulness import (
 )
 from explain.metrics.localization import (
     attribution_localization,
-    localization_auc,
     pointing_game,
     relevance_accuracy,
+    roc,
     top_k_intersection,
 )
 from explain.metrics.metric import Metric, Need
@@ -73,13 +73,13 @@ _FILES = (
     efficient_model_parameter_randomization,
     random_logit,
     sparseness,
-    complexity,
+    entropy,
     effective_complexity,
     pointing_game,
     relevance_accuracy,
     top_k_intersection,
     attribution_localization,
-    localization_auc,
+    roc,
 )
 """The files of the metrics, in the order of the catalogue."""
 
