@@ -23,7 +23,7 @@ from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Measurement
 from explain.metrics.subject import Subject
 from explain.public_calls.callers_line import at_callers_line
-from explain.public_calls.progress import counted_each
+from explain.public_calls.progress import counted
 from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 from explain.results.view import has_token_ids, input_name
@@ -128,18 +128,24 @@ def measured(
     """
     subject = Subject(model, attribution, given, seed=seed, cache=cache)
     subject.masks = resolve_masks(masks, subject.places)
-    if any(one.row.needs - {"masks"} for one in chosen):
-        _check_calls(attribution)
-        subject.check()
+    asks_model = any(one.row.needs - {"masks"} for one in chosen)
     found: dict[str, Measurement] = {}
-    for one in counted_each(chosen, "metrics"):
-        try:
-            _check_fits(one.row, subject)
-            found[one.name] = _measurement(one, one.row.implementation(subject, one.options))
-        except EvaluationError as error:
-            if reasons is None:
-                raise
-            reasons[one.name] = str(error)
+    with counted(len(chosen) + asks_model) as work:
+        if asks_model:
+            work.begins(what="scores")
+            _check_calls(attribution)
+            subject.check()
+            work.advance()
+        for one in chosen:
+            work.begins(what=one.name)
+            try:
+                _check_fits(one.row, subject)
+                found[one.name] = _measurement(one, one.row.implementation(subject, one.options))
+            except EvaluationError as error:
+                if reasons is None:
+                    raise
+                reasons[one.name] = str(error)
+            work.advance()
     return Evaluation(
         measurements=found,
         method=attribution.method,
