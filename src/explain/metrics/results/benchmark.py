@@ -129,6 +129,8 @@ class Benchmark(Shown):
         one, other = self.measurement(metric, first), self.measurement(metric, second)
         if one is None or other is None:
             return False
+        if math.isinf(one.mean) or math.isinf(other.mean):
+            return one.mean != other.mean
         sides = [1.0, 1.0]
         if one.better == "nearer to zero":
             sides = [math.copysign(1.0, each.mean) for each in (one, other)]

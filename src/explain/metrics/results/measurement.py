@@ -101,7 +101,7 @@ class Measurement:
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """Give a 95 % interval of the mean: the percentile bootstrap over the examples.
 
-        NaN under two examples. It says how much the mean would vary with other examples of the same kind.
+        NaN under two examples, and where a value is infinite. It says how much the mean would vary with other examples of the same kind.
         """
         return _interval(self.measured.tobytes(), seed)
 
@@ -111,9 +111,9 @@ class Measurement:
 def _interval(measured: bytes, seed: int) -> tuple[float, float]:
     values = np.frombuffer(measured)
     count = len(values)
-    if count < 2:
+    if count < 2 or not np.isfinite(values).all():
         return math.nan, math.nan
-    if count <= _MOST_KEPT and np.isfinite(values).all():
+    if count <= _MOST_KEPT:
         means = _shares(count, seed) @ values
     else:
         means = np.concatenate([values[drawn].mean(axis=1) for drawn in _resamples(count, seed)])
