@@ -20,7 +20,6 @@ from explain.metrics.metric import Metric
 from explain.metrics.opened import Opened
 from explain.metrics.places import Places
 from explain.metrics.removal import REFERENCE, score_kind
-from explain.metrics.results.measurement import Floats
 from explain.metrics.subject import Subject
 from explain.results.similarity import spearman
 
