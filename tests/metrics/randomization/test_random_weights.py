@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -536,3 +539,89 @@ def test_random_states_stay(kit):
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     explain.evaluate(model, a, MPRT)
     assert draws() == expected
+
+
+ELSEWHERE = """
+import warnings
+
+import keras, numpy as np
+import explain
+
+warnings.simplefilter("ignore")
+keras.utils.set_random_seed(0)
+layers = keras.layers
+x = np.random.default_rng(1).normal(size=(3, 8, 8, 2)).astype("float32")
+inner = keras.Sequential([
+    keras.Input((8, 8, 2)), layers.Conv2D(5, 3, name="a"), layers.ReLU(), layers.Flatten(), layers.Dense(4, name="b"),
+])
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+draw = np.random.default_rng(2).normal
+inner.set_weights([draw(size=one.shape) / 5 for one in inner.get_weights()])
+own = Own()
+own(x)
+for model, prefix in ((inner, ""), (own, inner.name + "/")):
+    a = explain.attribute(model, x, "saliency", target=1)
+    before = [np.array(one.numpy()).tobytes() for one in model.variables]
+    found = explain.evaluate(model, a, ["mprt", ("mprt", {"order": "independent"})])
+    assert [np.array(one.numpy()).tobytes() for one in model.variables] == before
+    first, alone = (found[name] for name in found)
+    assert first.labels == (prefix + "b", prefix + "a"), first.labels
+    assert np.isfinite(first.values).all() and (np.abs(first.curve) < 0.9).all()
+    # The top layer alone is random in both.
+    np.testing.assert_allclose(first.curve[:, 0], alone.curve[:, 1], atol=1e-6)
+    np.testing.assert_allclose(explain.attribute(model, x, "saliency", target=1).values, a.values)
+np.save(FILE, first.curve)
+"""
+
+
+def test_keras_on_any_framework_gets_the_same_random_network(tmp_path):
+    """In processes of their own, on a copy and in place."""
+    curves = []
+    for framework in ("torch", "jax"):
+        file = tmp_path / f"{framework}.npy"
+        ran = subprocess.run(
+            [sys.executable, "-c", f"FILE = {str(file)!r}\n{ELSEWHERE}"],
+            env={**os.environ, "KERAS_BACKEND": framework},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr[-4000:]
+        curves.append(np.load(file))
+    np.testing.assert_allclose(*curves, atol=1e-4)
+
+
+def test_a_model_of_keras_2_is_permuted_as_it_is_stored():
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [
+            layers.Input((5,)),
+            layers.Dense(4, activation="tanh", name="a"),
+            layers.BatchNormalization(gamma_initializer="uniform", name="n"),
+            layers.Dense(3, name="b"),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    model(x, training=True)
+    before, subject = [one.numpy() for one in model.variables], subject_of(model, x)
+    with random_weights(subject) as network:
+        assert network.labels == ("a", "n", "b")
+        network.randomize_all()
+        for own, now in zip(before, [one.numpy() for one in network.model.variables], strict=True):
+            np.testing.assert_array_equal(np.sort(own.ravel()), np.sort(now.ravel()))
+        statistics = network.model.layers[1].moving_mean.numpy()
+        np.testing.assert_array_equal(statistics, model.layers[1].moving_mean.numpy())
+        assert not np.array_equal(network.model.layers[0].kernel.numpy(), before[0])
+    for own, now in zip(before, [one.numpy() for one in model.variables], strict=True):
+        np.testing.assert_array_equal(own, now)

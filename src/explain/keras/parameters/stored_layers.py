@@ -58,6 +58,11 @@ def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
         If a layer's parameters are not plain tensors.
     """
     check_complete(model)
+    if any(base.__module__.split(".")[0] == "tf_keras" for base in type(model).__mro__):
+        raise PortError(
+            f"model is a {type(model).__name__} of Keras 2 (tf_keras), whose layers are not read: build it in Keras 3, "
+            "and give it the weights with set_weights."
+        )
     graph = Graph(model)
     found: list[StoredLayer] = []
     whole: list[Any] = []
