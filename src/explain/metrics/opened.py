@@ -18,6 +18,7 @@ from explain.running.expansion import Expansion, expanded_block, expanded_scores
 from explain.running.problem import Problem
 
 Presence = npt.NDArray[np.bool_]
+Packed = npt.NDArray[np.uint8]
 
 ScoreCache = dict[Hashable, float]
 """Scores by what was asked: the kind of score and target, inputs and reference, the example and the places kept."""
@@ -83,21 +84,22 @@ class Opened:
         count = len(self.scores)
         found = np.empty((count, n_points))
         keys: list[list[Hashable]] = []
-        wanted: dict[Hashable, tuple[int, Presence]] = {}
+        wanted: dict[Hashable, tuple[int, Packed]] = {}
         for row in range(count):
             own = np.asarray(kept(row), bool)
             assert own.shape == (n_points, int(self._places.counts[row])), "one entry for each real place"
             ends = {own.shape[1]: float(self.scores[row])}
             keys.append([])
             packed = np.packbits(own, axis=1)
-            for point, (bits, number) in enumerate(zip(packed, own.sum(axis=1), strict=True)):
+            for bits, number in zip(packed, own.sum(axis=1), strict=True):
                 key = (self._key, row, blake2b(bits.tobytes(), digest_size=16).digest())
                 keys[row].append(key)
                 if number in ends:
                     # Nothing is removed.
                     self._cache[key] = ends[number]
                 elif key not in self._cache:
-                    wanted[key] = row, own[point]
+                    # A bit a place: subsets of large pictures take much memory.
+                    wanted[key] = row, bits
         if wanted:
             self._score(wanted)
         for row in range(count):
@@ -130,7 +132,7 @@ class Opened:
         assert found is not None
         return _finite(found)
 
-    def _score(self, wanted: dict[Hashable, tuple[int, Presence]]) -> None:
+    def _score(self, wanted: dict[Hashable, tuple[int, Packed]]) -> None:
         """Ask for scores and remember them."""
         rows = np.array([row for row, _ in wanted.values()])
         if self.problem.in_rows:
@@ -145,7 +147,7 @@ class Opened:
         for key, score in zip(wanted, scores.tolist(), strict=True):
             self._cache[key] = score
 
-    def _at(self, rows: npt.NDArray[np.intp], kept: list[Presence]) -> Floats:
+    def _at(self, rows: npt.NDArray[np.intp], kept: list[Packed]) -> Floats:
         """Give the scores with some places kept, each with its example: shape (M,)."""
         problem = self.problem
         bare = problem.examples.without_inputs()
@@ -158,7 +160,7 @@ class Opened:
             parts = list(problem.executor.over_rows(len(rows), compute))
         return _finite(np.concatenate([np.asarray(scores, np.float64) for _, scores in parts]))
 
-    def _in_rows(self, kept: list[Presence], places: list[list[int]]) -> Floats:
+    def _in_rows(self, kept: list[Packed], places: list[list[int]]) -> Floats:
         most = max(map(len, places))
         padded = np.array([own + own[-1:] * (most - len(own)) if own else [-1] * most for own in places])
         by_row = self.scores_of(_Kept(self, kept, padded))
@@ -167,19 +169,19 @@ class Opened:
             found[own] = by_row[row, : len(own)]
         return found
 
-    def _formed(self, rows: npt.NDArray[np.intp], kept: list[Presence]) -> Array:
+    def _formed(self, rows: npt.NDArray[np.intp], kept: list[Packed]) -> Array:
         """Form the inputs with some places kept, shape (M, ...)."""
         places = self._places
         over = np.ones((len(rows), places.real.shape[1]), bool)
         for one, row, own in zip(over, rows, kept, strict=True):
-            one[places.real[row]] = own
+            one[places.real[row]] = np.unpackbits(own, count=int(places.counts[row]))
         return np.where(places.spread(rows, over, self.inputs.ndim), self.inputs[rows], self.reference[rows])
 
 
 class _Kept:
     """An expansion: the points of each example keep some of its places; a number below zero keeps all."""
 
-    def __init__(self, opened: Opened, kept: list[Presence], numbers: npt.NDArray[np.intp]) -> None:
+    def __init__(self, opened: Opened, kept: list[Packed], numbers: npt.NDArray[np.intp]) -> None:
         self._opened, self._kept, self._numbers = opened, kept, numbers
         self.n_points = numbers.shape[1]
 
@@ -189,7 +191,7 @@ class _Kept:
         every = np.arange(rows.start, rows.stop).repeat(numbers.shape[1])
         counts = self._opened._places.counts
         own = [
-            np.ones(int(counts[row]), bool) if number < 0 else self._kept[number]
+            np.packbits(np.ones(int(counts[row]), bool)) if number < 0 else self._kept[number]
             for row, number in zip(every, numbers.ravel(), strict=True)
         ]
         return (self._opened._formed(every, own),)

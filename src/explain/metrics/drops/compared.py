@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from explain.algorithms.method import Option
 from explain.algorithms.options import one_of
 from explain.metrics.drops.shares import shares_of, summed_over_places
-from explain.metrics.drops.subsets import drops, removed_sums
+from explain.metrics.drops.subsets import of_subsets
 from explain.metrics.opened import Presence
 from explain.metrics.removal import score_kind
 from explain.metrics.results.measurement import Floats
@@ -27,7 +27,10 @@ def followed_score(default: str) -> Option:
 
 
 def sums_and_drops(
-    subject: Subject, options: Mapping[str, Any], removed: Mapping[int, Presence]
+    subject: Subject,
+    options: Mapping[str, Any],
+    counts: Mapping[int, int],
+    subsets: Callable[[int], Presence],
 ) -> dict[int, tuple[Floats, Floats]]:
     """Give the sum of the values of each subset of places, and the drop of the score without it.
 
@@ -37,15 +40,14 @@ def sums_and_drops(
         What is evaluated.
     options : Mapping
         ``reference`` and ``score``.
-    removed : Mapping
-        By the index of an example: subsets of its real places, shape (n, F).
+    counts, subsets
+        How many subsets each example has, and which, as for `explain.metrics.drops.subsets.of_subsets`.
 
     Returns
     -------
     dict
-        By the index of an example: the sums and the drops, each of shape (n,).
+        By the index of an example: the sums and the drops, each of shape (count,).
     """
-    sums = removed_sums(subject, summed_over_places(subject, shares_of(subject)), removed)
+    values = summed_over_places(subject, shares_of(subject))
     with subject.opened(options["reference"], score_kind(subject, options["score"])) as model:
-        dropped = drops(subject, model, removed)
-    return {row: (own, dropped[row]) for row, own in sums.items()}
+        return of_subsets(subject, model, values, counts, subsets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -65,29 +65,14 @@ def random_subsets(subject: Subject, row: int, size: int, n_subsets: int) -> Pre
     return found
 
 
-def removed_sums(subject: Subject, values: Floats, removed: Mapping[int, Presence]) -> dict[int, Floats]:
-    """Give the sum of values over each subset of the places of some examples.
-
-    Parameters
-    ----------
-    subject : Subject
-        What is evaluated.
-    values : numpy.ndarray of float64
-        The value of each place, shape (N, P).
-    removed : Mapping
-        By the index of an example: subsets of its real places, shape (n, F).
-
-    Returns
-    -------
-    dict
-        By the index of an example: the sums, shape (n,).
-    """
-    real = subject.places.real
-    return {row: own @ values[row, real[row]] for row, own in removed.items()}
-
-
-def drops(subject: Subject, model: Opened, removed: Mapping[int, Presence]) -> dict[int, Floats]:
-    """Give how much the score drops when each subset of places is replaced by the reference.
+def of_subsets(
+    subject: Subject,
+    model: Opened,
+    values: Floats,
+    counts: Mapping[int, int],
+    subsets: Callable[[int], Presence],
+) -> dict[int, tuple[Floats, Floats]]:
+    """Give the sum of values over each subset of places, and how much the score drops without it.
 
     Parameters
     ----------
@@ -95,22 +80,31 @@ def drops(subject: Subject, model: Opened, removed: Mapping[int, Presence]) -> d
         What is evaluated.
     model : Opened
         The model, open.
-    removed : Mapping
-        By the index of an example: subsets of its real places, shape (n, F).
+    values : numpy.ndarray of float64
+        The value of each place, shape (N, P).
+    counts : Mapping of int to int
+        By the index of an example: the number of its subsets. Other examples are left out.
+    subsets : callable
+        From the index of an example to the subsets of its real places, shape (count, F); called once for each, since
+        all of them together may take much memory.
 
     Returns
     -------
     dict
-        By the index of an example: score of the input minus score without the subset, shape (n,).
+        By the index of an example: the sums and the drops (the score of the input minus that without the subset), each
+        of shape (count,).
     """
-    n_points = max(map(len, removed.values()), default=0)
+    most, real = max(counts.values(), default=0), subject.places.real
+    sums = {}
 
     def kept(row: int) -> Presence:
         # A point that keeps everything costs nothing.
-        found = np.ones((n_points, int(subject.places.counts[row])), bool)
-        if row in removed:
-            found[: len(removed[row])] = ~removed[row]
+        found = np.ones((most, int(subject.places.counts[row])), bool)
+        if row in counts:
+            removed = subsets(row)
+            sums[row] = removed @ values[row, real[row]]
+            found[: len(removed)] = ~removed
         return found
 
-    scores = model.scores_keeping(kept, n_points)
-    return {row: model.scores[row] - scores[row, : len(own)] for row, own in removed.items()}
+    scores = model.scores_keeping(kept, most)
+    return {row: (own, model.scores[row] - scores[row, : len(own)]) for row, own in sums.items()}

@@ -11,10 +11,10 @@ from explain.algorithms.method import Option
 from explain.algorithms.options import positive, whole_number
 from explain.errors import EvaluationError
 from explain.metrics.drops.shares import shares_of, summed_over_places
-from explain.metrics.drops.subsets import SUBSET_SIZE, drops, random_subsets, removed_sums, size_of
+from explain.metrics.drops.subsets import SUBSET_SIZE, of_subsets, random_subsets, size_of
 from explain.metrics.measured import Measured
 from explain.metrics.metric import Metric
-from explain.metrics.opened import Opened, Presence
+from explain.metrics.opened import Opened
 from explain.metrics.removal import REFERENCE
 from explain.metrics.results.measurement import Floats
 from explain.metrics.subject import Subject
@@ -49,10 +49,10 @@ def infidelity(subject: Subject, options: Mapping[str, Any]) -> Measured:
         )
     with subject.opened(options["reference"]) as model:
         perturbed = _with_noise if kind == "gaussian" else _with_removal
-        predicted, dropped, left_out = perturbed(subject, model, options)
+        found, left_out = perturbed(subject, model, options)
     values = np.full(len(subject), np.nan)
-    for row, own in predicted.items():
-        values[row] = squared_distance(own, dropped[row], options["normalize"])
+    for row, (predicted, dropped) in found.items():
+        values[row] = squared_distance(predicted, dropped, options["normalize"])
     return Measured(values, left_out=left_out)
 
 
@@ -79,7 +79,7 @@ def noisy_points(subject: Subject, model: Opened, noise: float, n_samples: int) 
 
 def _with_noise(
     subject: Subject, model: Opened, options: Mapping[str, Any]
-) -> tuple[dict[int, Floats], dict[int, Floats], dict[int, str]]:
+) -> tuple[dict[int, tuple[Floats, Floats]], dict[int, str]]:
     n_samples = options["n_samples"]
     points = noisy_points(subject, model, options["noise"], n_samples)
     inputs = np.asarray(model.inputs, np.float64)
@@ -101,27 +101,33 @@ def _with_noise(
         int(row): "The input has one value everywhere: noise that is a share of its range is zero."
         for row in points.without_range
     }
-    rows = [row for row in range(len(subject)) if row not in left_out]
-    return {row: predicted[row] for row in rows}, {row: dropped[row] for row in rows}, left_out
+    found = {row: one for row, one in enumerate(zip(predicted, dropped, strict=True)) if row not in left_out}
+    return found, left_out
 
 
 def _with_removal(
     subject: Subject, model: Opened, options: Mapping[str, Any]
-) -> tuple[dict[int, Floats], dict[int, Floats], dict[int, str]]:
-    removed: dict[int, Presence] = {}
-    left_out = {}
-    for row, count in enumerate(subject.places.counts.tolist()):
-        size = size_of(options["subset_size"], count)
-        if size <= count:
-            removed[row] = random_subsets(subject, row, size, options["n_samples"])
-        else:
-            left_out[row] = f"It has {count} places, fewer than subset_size={size}."
+) -> tuple[dict[int, tuple[Floats, Floats]], dict[int, str]]:
+    n_samples = options["n_samples"]
+    counts = subject.places.counts.tolist()
+    sizes = [size_of(options["subset_size"], count) for count in counts]
+    left_out = {
+        row: f"It has {count} places, fewer than subset_size={size}."
+        for row, (count, size) in enumerate(zip(counts, sizes, strict=True))
+        if size > count
+    }
     if subject.is_slope and not subject.has_tokens:
         by_value = subject.values * (np.asarray(model.inputs, np.float64) - model.reference)
     else:
         by_value = shares_of(subject)
-    sums = removed_sums(subject, summed_over_places(subject, by_value), removed)
-    return sums, drops(subject, model, removed), left_out
+    found = of_subsets(
+        subject,
+        model,
+        summed_over_places(subject, by_value),
+        {row: n_samples for row in range(len(subject)) if row not in left_out},
+        lambda row: random_subsets(subject, row, sizes[row], n_samples),
+    )
+    return found, left_out
 
 
 ROWS = (

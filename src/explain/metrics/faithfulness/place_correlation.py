@@ -25,14 +25,15 @@ def faithfulness_estimate(subject: Subject, options: Mapping[str, Any]) -> Measu
     by value instead, in descending order, and follows the logit by default.
     """
     left_out = subject.no_information()
-    removed = {}
-    for row, groups in enumerate(groups_of(subject.places, options["n_groups"])):
-        if groups.max(initial=0) < 1:
+    groups, counts = groups_of(subject.places, options["n_groups"]), {}
+    for row, own in enumerate(groups):
+        if own.max(initial=0) < 1:
             left_out[row] = "It has one place or none: there is no correlation."
         elif row not in left_out:
-            removed[row] = members(groups)
+            counts[row] = 1 + int(own.max())
+    found = sums_and_drops(subject, options, counts, lambda row: members(groups[row]))
     values = np.full(len(subject), np.nan)
-    for row, (sums, dropped) in sums_and_drops(subject, options, removed).items():
+    for row, (sums, dropped) in found.items():
         values[row] = pearson(sums, dropped)
         if np.isnan(values[row]):
             left_out[row] = "All places have the same value or the same drop: there is no correlation."

@@ -13,6 +13,7 @@ from explain.metrics.drops.compared import followed_score, sums_and_drops
 from explain.metrics.drops.subsets import random_subsets, size_of
 from explain.metrics.measured import Measured
 from explain.metrics.metric import Metric
+from explain.metrics.opened import Presence
 from explain.metrics.removal import REFERENCE
 from explain.metrics.subject import Subject
 from explain.results.similarity import pearson
@@ -29,17 +30,20 @@ def sensitivity_n(subject: Subject, options: Mapping[str, Any]) -> Measured:
     """
     shares, n_subsets = options["sizes"], options["n_subsets"]
     left_out = subject.no_information()
-    sizes, removed = {}, {}
+    sizes: dict[int, list[int]] = {}
     for row, count in enumerate(subject.places.counts.tolist()):
         if count < 2:
             left_out[row] = "It has one place or none: there is no correlation."
         elif row not in left_out:
             sizes[row] = [min(size_of(share, count), count - 1) for share in shares]
-            distinct = np.unique(sizes[row])
-            drawn = [random_subsets(subject, row, int(size), n_subsets) for size in distinct]
-            removed[row] = np.concatenate(drawn)
+
+    def subsets(row: int) -> Presence:
+        drawn = [random_subsets(subject, row, size, n_subsets) for size in sorted(set(sizes[row]))]
+        return np.concatenate(drawn)
+
+    counts = {row: len(set(own)) * n_subsets for row, own in sizes.items()}
     values, curve = np.full(len(subject), np.nan), np.full((len(subject), len(shares)), np.nan)
-    for row, found in sums_and_drops(subject, options, removed).items():
+    for row, found in sums_and_drops(subject, options, counts, subsets).items():
         sums, dropped = (one.reshape(-1, n_subsets) for one in found)
         by_size = np.array([pearson(one, other) for one, other in zip(sums, dropped, strict=True)])
         distinct, numbers = np.unique(sizes[row], return_inverse=True)

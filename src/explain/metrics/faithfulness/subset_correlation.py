@@ -26,16 +26,20 @@ def faithfulness_correlation(subject: Subject, options: Mapping[str, Any]) -> Me
     What is removed becomes the reference. Quantus 0.6 takes single values of the channels for places, and its subset
     has 224 of them by default.
     """
-    removed: dict[int, Presence] = {}
+    n_subsets = options["n_subsets"]
     left_out = subject.no_information()
+    sizes = []
     for row, count in enumerate(subject.places.counts.tolist()):
-        size = size_of(options["subset_size"], count)
-        if size >= count:
-            left_out[row] = f"It has {count} places: a subset of {size} leaves nothing to compare."
-        elif row not in left_out:
-            removed[row] = random_subsets(subject, row, size, options["n_subsets"])
+        sizes.append(size_of(options["subset_size"], count))
+        if sizes[row] >= count:
+            left_out[row] = f"It has {count} places: a subset of {sizes[row]} leaves nothing to compare."
+    counts = {row: n_subsets for row in range(len(subject)) if row not in left_out}
+
+    def subsets(row: int) -> Presence:
+        return random_subsets(subject, row, sizes[row], n_subsets)
+
     values = np.full(len(subject), np.nan)
-    for row, (sums, dropped) in sums_and_drops(subject, options, removed).items():
+    for row, (sums, dropped) in sums_and_drops(subject, options, counts, subsets).items():
         values[row] = pearson(sums, dropped)
         if np.isnan(values[row]):
             left_out[row] = "All subsets have the same value or the same drop: there is no correlation."
