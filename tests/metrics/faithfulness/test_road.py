@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from models.scored import Recorded, linear, map_of, measured
+from scipy.stats import kstest
 from torch import nn
 
 import explain
 from explain.errors import EvaluationError, OptionError
 from explain.metrics.faithfulness.linear_imputation import imputed
-from explain.metrics.faithfulness.road import _DRAWS, drawn_noise
+from explain.metrics.faithfulness.road import DRAWS, drawn_noise
 
 RNG = np.random.default_rng(0)
 
@@ -95,7 +96,7 @@ def test_probabilities_of_a_network(network, noise):
             removed[order[: int(48 * share)]] = True
             removed = removed.reshape(6, 8)
             picture = imputed_by_hand(x[row].transpose(1, 2, 0).astype(np.float64), removed)
-            draws = drawn_noise(np.random.default_rng((7, _DRAWS, row, point)), 6, 8, 3)
+            draws = drawn_noise(np.random.default_rng((7, DRAWS, row, point)), 6, 8, 3)
             picture[removed] += noise * draws[removed]
             with torch.no_grad():
                 logits = network(torch.tensor(picture.transpose(2, 0, 1)[np.newaxis]))
@@ -150,6 +151,12 @@ def test_the_noise_is_that_of_the_seed_and_of_no_map():
     )
     assert few[0] != few[1]
     assert many[0] == many[1]
+
+
+def test_the_noise_is_normal():
+    draws = drawn_noise(np.random.default_rng(0), 40, 50, 3).ravel()
+    assert kstest(draws, "norm").pvalue > 0.05
+    assert kstest(draws, "uniform", args=(-1, 2)).pvalue < 1e-6
 
 
 def test_fractions_count_whole_pixels():

@@ -15,8 +15,7 @@ from metrics.quantus.stored import FRACTIONS, PLACES, SEGMENTS, SIZE, SIZES, SUB
 from explain.metrics.drops.subsets import random_subsets, size_of
 from explain.metrics.faithfulness.infidelity import noisy_points
 from explain.metrics.faithfulness.monotonicity_correlation import replacement_draws
-from explain.metrics.faithfulness.road import _DRAWS as DRAWS
-from explain.metrics.faithfulness.road import drawn_noise
+from explain.metrics.faithfulness.road import DRAWS, drawn_noise
 
 
 def deletion(one: Fixture) -> Any:

@@ -18,8 +18,8 @@ from explain.metrics.removal import SCORE, fractions, ranks, score_kind
 from explain.metrics.results.measurement import Floats
 from explain.metrics.subject import Subject
 
-# Keeps its draws apart from those of other metrics.
-_DRAWS = 0x20AD
+DRAWS = 0x20AD
+"""The key of the noise, before those of the example and of the fraction, apart from the draws of other metrics."""
 
 
 def road(subject: Subject, options: Mapping[str, Any]) -> Measured:
@@ -52,7 +52,7 @@ def road(subject: Subject, options: Mapping[str, Any]) -> Measured:
             picture = np.asarray(layout.to_canonical(model.inputs[row : row + 1]), np.float64)[0]
             gone = removed(row, point)
             found = imputed(picture, gone)
-            noise = drawn_noise(subject.generator(_DRAWS, row, point), *picture.shape)
+            noise = drawn_noise(subject.generator(DRAWS, row, point), *picture.shape)
             found[gone] += options["noise"] * noise[gone]
             moved: Array = layout.from_canonical(found[np.newaxis])[0]
             return moved
