@@ -21,7 +21,7 @@ from explain.metrics.subject import Subject
 def irof(subject: Subject, options: Mapping[str, Any]) -> Measured:
     """Give the area over the score while segments are removed, as a share of the score of the whole input.
 
-    Rieger & Hansen, *IROF: a low resource evaluation metric for explanation methods*, arXiv:2003.08747, section 3: the
+    Rieger & Hansen, *IROF: a low resource evaluation metric for explanation methods*, arXiv:2003.08747: the
     segments of a picture are superpixels (SLIC), and the segment with the largest mean value goes first. With L
     segments and x⁽ˡ⁾ the input without the first l, the curve is ``f(x⁽ˡ⁾) / f(x)`` and the value the area between it
     and 1, over l / L from 0 to 1, by trapezoids. The paper removes a segment by the mean of the picture

@@ -21,7 +21,7 @@ _SMALLEST_PART = 64
 def imputed(picture: Floats, removed: npt.NDArray[np.bool_]) -> Floats:
     """Give a picture in which each removed pixel is the weighted mean of its neighbours, removed ones among them.
 
-    Rong et al., *A consistent and efficient evaluation strategy for attribution methods*, arXiv:2202.00449, section 5:
+    Rong et al., *A consistent and efficient evaluation strategy for attribution methods*, arXiv:2202.00449:
     the values of the removed pixels solve the sparse system ``x_i Σ_n w_n = Σ_n w_n x_n`` over the neighbours n of
     each, with the weight 1/6 for those that share a side and 1/12 for those at a corner; at the edge of the picture
     there are fewer. The system has one factorisation for all channels.

@@ -23,7 +23,7 @@ def pixel_flipping(subject: Subject, options: Mapping[str, Any]) -> Measured:
 
     With x⁽ᵏ⁾ the input after k steps and L steps until every place is replaced, the value is
     ``1 / (L + 1) · Σ f(x⁽⁰⁾) − f(x⁽ᵏ⁾)`` over k from 0 to L: the area over the perturbation curve of Samek et al.,
-    arXiv:1509.06321, equation 12, for the flips of Bach et al., *On pixel-wise explanations for non-linear classifier
+    arXiv:1509.06321, for the flips of Bach et al., *On pixel-wise explanations for non-linear classifier
     decisions by layer-wise relevance propagation*, doi 10.1371/journal.pone.0130140. A place is replaced with all of
     its channels. The curve has f(x⁽ᵏ⁾); its positions are the numbers of places replaced. An example of fewer places
     than others keeps its last score from its own last step on, and only its own steps count.

@@ -18,7 +18,7 @@ def sufficiency(subject: Subject, options: Mapping[str, Any]) -> Measured:
     """Give how much of the score is lost if only the places with the largest values are kept.
 
     The mean over some fractions q of ``f(x) − f(only the top q of the places)``, DeYoung et al., *ERASER: A benchmark
-    to evaluate rationalized NLP models*, arXiv:1911.03429, section 5. At each fraction ``⌈q · F⌉`` of the F places are
+    to evaluate rationalized NLP models*, arXiv:1911.03429. At each fraction ``⌈q · F⌉`` of the F places are
     the rationale, as in the authors' scorer; their formula also has an empty rationale, their scorer does not.
     """
     return _of_rationales(subject, options, keep=True)
@@ -27,8 +27,8 @@ def sufficiency(subject: Subject, options: Mapping[str, Any]) -> Measured:
 def comprehensiveness(subject: Subject, options: Mapping[str, Any]) -> Measured:
     """Give how much of the score is lost without the places with the largest values.
 
-    The mean over some fractions q of ``f(x) − f(x without the top q of the places)``; DeYoung et al.,
-    arXiv:1911.03429, section 5; see `sufficiency`.
+    The mean over some fractions q of ``f(x) − f(x without the top q of the places)``; DeYoung et al., arXiv:1911.03429;
+    see `sufficiency`.
     """
     return _of_rationales(subject, options, keep=False)
 

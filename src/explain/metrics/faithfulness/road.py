@@ -25,7 +25,7 @@ DRAWS = 0x20AD
 def road(subject: Subject, options: Mapping[str, Any]) -> Measured:
     """Give the mean score while pixels are removed by noisy linear imputation, those with the largest values first.
 
-    Rong et al., *A consistent and efficient evaluation strategy for attribution methods*, arXiv:2202.00449, section 5:
+    Rong et al., *A consistent and efficient evaluation strategy for attribution methods*, arXiv:2202.00449:
     a removed pixel becomes the weighted mean of its neighbours (see `imputed`), plus Gaussian noise of the standard
     deviation 0.01 in units of the input, so that the form of what is removed tells the model little. The curve has the
     score at each fraction q, with the first ``⌊q · F⌋`` of the F pixels removed, and the value is its mean. The paper
