@@ -23,8 +23,8 @@ QUICK = {
 }
 METRICS = [row.name for row in rows()]
 
-# The maps of twins differ by 1e-7 of their largest value: by more where a metric divides by small values or asks for the
-# order of nearly equal ones; a seeded metric takes the largest, or a correlation, of few such values.
+# The maps of twins differ by 1e-7 of their largest value: by more where a metric divides by small values or asks for
+# the order of nearly equal ones; a seeded metric takes the largest, or a correlation, of few such values.
 DETERMINISTIC, SEEDED = 1e-4, 0.01
 
 

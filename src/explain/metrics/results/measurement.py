@@ -101,8 +101,8 @@ class Measurement:
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """Give a 95 % interval of the mean: the percentile bootstrap over the examples.
 
-        NaN under two examples, and where a value is infinite. It says how much the mean would vary with other examples of
-        the same kind.
+        NaN under two examples, and where a value is infinite. It says how much the mean would vary with other examples
+        of the same kind.
         """
         return _interval(self.measured.tobytes(), seed)
 
