@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from models.texts import WordTokenizer, classifier, decoder
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
@@ -317,3 +318,77 @@ def test_warnings_of_the_attribution_are_not_repeated():
     subject = subject_of(Scaled(), a)
     subject.explained_again(np.arange(4))
     assert subject.notes == []
+
+
+TEXTS = ["the film was good", "bad film", "a very good film"]
+OUT_OF_ORDER = np.array([2, 0, 0, 1])
+
+
+@pytest.mark.parametrize("method", ["lime", "saliency", "integrated_gradients", "feature_ablation"])
+def test_texts(kit, method):
+    """Strings go through the tokenizer again, which the caller gives again."""
+    model, tokenizer = classifier(kit), WordTokenizer()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExplainWarning)
+        a = explain.attribute(
+            model, TEXTS, method, tokenizer=tokenizer, target=[0, 1, 2], **CHEAP.get(method, {})
+        )
+    again = subject_of(model, a, tokenizer=tokenizer).explained_again(OUT_OF_ORDER)
+    the_same(again, a, OUT_OF_ORDER)
+    assert [one.text for one in again.texts] == [TEXTS[row] for row in OUT_OF_ORDER]
+
+
+def test_continuation_of_a_text_goes_with_its_text(kit):
+    model, tokenizer = decoder(kit), WordTokenizer()
+    targets = ["good", "bad", "very"]
+    a = explain.attribute(model, TEXTS, "saliency", tokenizer=tokenizer, target=targets)
+    again = subject_of(model, a, tokenizer=tokenizer, target=targets).explained_again(OUT_OF_ORDER)
+    the_same(again, a, OUT_OF_ORDER)
+
+
+def test_token_ids(kit):
+    model = classifier(kit, takes_mask=False)
+    ids = np.array([[2, 3, 4, 5], [6, 3, 2, 4], [7, 9, 5, 3]])
+    a = explain.attribute(model, ids, "integrated_gradients", target=[0, 1, 2], n_steps=8)
+    subject = subject_of(model, a)
+    the_same(subject.explained_again(OUT_OF_ORDER, subject.inputs[OUT_OF_ORDER]), a, OUT_OF_ORDER)
+
+
+class TimeFirst(nn.Module):
+    """A recurrent network whose inputs have the steps first, (T, N, C)."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn, self.head = nn.GRU(2, 5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][-1])
+
+
+def test_batch_axis_that_is_not_the_first():
+    x = np.random.default_rng(0).normal(size=(6, 4, 2)).astype(np.float32)
+    model = TimeFirst()
+    a = explain.attribute(model, x, "ig", layout="TNC", n_steps=8)
+    subject = subject_of(model, a)
+    the_same(subject.explained_again(MANY, subject.inputs[MANY]), a, MANY)
+    moved = subject.inputs[[1, 3]] + np.float32(0.1)
+    again = subject.explained_again(np.array([1, 3]), moved)
+    alone = explain.attribute(
+        model,
+        x[:, [1, 3]] + np.float32(0.1),
+        "ig",
+        layout="TNC",
+        n_steps=8,
+        target=[a.target[1], a.target[3]],
+    )
+    np.testing.assert_allclose(again.values, alone.values, atol=1e-6)
+
+
+def test_other_engine(cifar_net):
+    """Captum has one number of steps for all examples."""
+    model, samples = cifar_net
+    a = explain.attribute(model, samples.x[:3], "ig", engine="captum", n_steps=10, rule="gauss_legendre")
+    again = subject_of(model, a).explained_again(ROWS)
+    assert again.engine == "captum"
+    the_same(again, a, ROWS)

@@ -83,23 +83,33 @@ def test_scores_of_another_kind_are_its_outputs(net, rows, by_hand):
     np.testing.assert_allclose(ratio, 1.0, rtol=1e-6)
 
 
-def test_zeros_of_map_and_input_give_way_to_eps_min():
+@pytest.mark.parametrize("eps_min", [1e-6, 1e-2, 0.5])
+def test_zeros_of_the_map_give_way_to_eps_min(eps_min):
     """A value of exactly zero has no relative change: eps_min stands for it."""
 
     def model(x):
-        return np.maximum(x[:, 0], 0) + x[:, 1]
+        return np.maximum(x[:, 0] - 1, 0) + x[:, 1]
 
-    x = np.array([[0.0, 2.0]])
+    x = np.array([[1.0, 2.0]])
     a = explain.attribute(model, x, "feature_ablation", framework="numpy")
     assert a.values.tolist() == [[0, 2]]
-    for eps_min in (1e-6, 1e-2):
-        options = {"n_samples": 5, "eps_min": eps_min}
-        found = explain.evaluate(model, a, [(RIS, options)], framework="numpy")[RIS].values[0]
-        moves = perturbations(Subject(model, a, {}), 0, 0.02, 5)
-        assert (moves[:, 0] > 0).any()
-        of_map = np.hypot(np.maximum(moves[:, 0], 0) / eps_min, moves[:, 1] / 2)
-        of_input = np.hypot(moves[:, 0] / eps_min, moves[:, 1] / 2)
-        np.testing.assert_allclose(found, (of_map / of_input).max(), rtol=1e-4)
+    found = explain.evaluate(model, a, [(RIS, {"n_samples": 5, "eps_min": eps_min})])[RIS].values[0]
+    moves = perturbations(Subject(model, a, {}), 0, 0.02, 5)
+    assert (moves[:, 0] > 0).any()
+    of_map = np.hypot(np.maximum(moves[:, 0], 0) / eps_min, moves[:, 1] / 2)
+    of_input = np.maximum(np.hypot(moves[:, 0], moves[:, 1] / 2), eps_min)
+    np.testing.assert_allclose(found, (of_map / of_input).max(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("eps_min", [1e-6, 1e-2, 0.5])
+def test_zeros_of_the_input_give_way_to_eps_min(eps_min):
+    x = np.array([[0.0, 2.0]])
+    a = explain.attribute(lambda x: x.sum(axis=1), x, "feature_ablation", framework="numpy", baseline=1.0)
+    assert a.values.tolist() == [[-1, 1]]
+    found = explain.evaluate(lambda x: x.sum(axis=1), a, [(RIS, {"n_samples": 5, "eps_min": eps_min})])[RIS]
+    moves = perturbations(Subject(None, a, {}), 0, 0.02, 5)
+    of_input = np.maximum(np.hypot(moves[:, 0] / eps_min, moves[:, 1] / 2), eps_min)
+    np.testing.assert_allclose(found.values[0], (np.hypot(*moves.T) / of_input).max(), rtol=1e-4)
 
 
 def test_eps_min_is_the_least_denominator():
