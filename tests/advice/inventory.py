@@ -21,6 +21,7 @@ FOLDERS = (
     "inputs",
     "jax_ext",
     "keras",
+    "metrics",
     "migration",
     "numpy_ext",
     "parameters",
