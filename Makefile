@@ -150,7 +150,7 @@ cuda-wheels: install
 # Writes the golden explanations that no longer hold, and the golden images, anew. Look at every one before committing it.
 golden: install
 	$(BIN)/python -m pytest tests/test_golden.py --explain-update
-	$(BIN)/python -m pytest tests/test_golden.py tests/render/kinds --mpl-generate-path=tests/golden/images
+	$(BIN)/python -m pytest tests/test_golden.py tests/render/kinds tests/metrics/test_figures.py --mpl-generate-path=tests/golden/images
 
 # Ours beside every peer, about 40 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
 PEERS := benchmarks/.venv-peers

@@ -64,7 +64,7 @@ def write(fields: Mapping[str, Any], path: str | os.PathLike[str] | IO[bytes]) -
         methods.append({"method": method, "evaluation": plain})
         arrays.update(own)
     header = {**fields, "evaluations": methods}
-    return cast(Path, write_archive(KIND, path, header, arrays))
+    return cast(Path, write_archive(KIND, path, header, arrays, in_order=True))
 
 
 def read(path: str | os.PathLike[str] | IO[bytes], make: Callable[..., Made]) -> Made:

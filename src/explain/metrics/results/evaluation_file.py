@@ -64,7 +64,7 @@ def write(fields: Mapping[str, Any], path: str | os.PathLike[str] | IO[bytes]) -
     ...     write(vars(one), f"{folder}/a").name
     'a.npz'
     """
-    return cast(Path, write_archive(KIND, path, *to_parts(fields)))
+    return cast(Path, write_archive(KIND, path, *to_parts(fields), in_order=True))
 
 
 def read(path: str | os.PathLike[str] | IO[bytes], make: Callable[..., Made]) -> Made:

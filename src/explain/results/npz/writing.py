@@ -23,6 +23,8 @@ def write_archive(
     target: str | os.PathLike[str] | IO[bytes],
     header: Mapping[str, Any],
     arrays: Mapping[str, Any],
+    *,
+    in_order: bool = False,
 ) -> Path | None:
     """Write plain data and arrays to a file; the same content gives the same bytes.
 
@@ -36,6 +38,8 @@ def write_archive(
         Plain data; NumPy scalars and arrays in it become numbers and lists.
     arrays : Mapping of str to numpy.ndarray
         The arrays by their names in the archive.
+    in_order : bool
+        Whether the entries of the header keep their order, as they are shown in it; else they are sorted by name.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def write_archive(
         error = kind.error_of_name
         raise error("The file is open for text: open it with mode='wb' and save again.")
     whole = {**header, "format": kind.format, "format_version": kind.version}
-    text = json.dumps(whole, default=_plain, sort_keys=True)
+    text = json.dumps(whole, default=_plain, sort_keys=not in_order)
     stream = io.BytesIO()
     np.savez_compressed(stream, header=np.array(text), **arrays)
     if path is None:
