@@ -106,7 +106,7 @@ def _trees() -> dict[str, ast.Module]:
     return {
         name: ast.parse(path.read_text())
         for path, name in names.items()
-        if name.split("/")[0] in FOLDERS and not name.startswith(NOT_OF_A_CALL)
+        if name.startswith(tuple(f"{folder}/" for folder in FOLDERS)) and not name.startswith(NOT_OF_A_CALL)
     }
 
 
