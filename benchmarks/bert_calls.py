@@ -11,7 +11,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,7 @@ import transformers
 from torch import Tensor, nn
 
 import explain
-from benchmarks.interleaving import interleaved, ratio, spread
+from benchmarks.interleaving import Timed, interleaved, ratio, spread
 from benchmarks.lxt_rules import lxt_rules, modeling
 from benchmarks.path_gradients import relative
 from benchmarks.processes import PEERS
@@ -38,20 +37,6 @@ SIZES = {
 }
 EXAMPLES, TOKENS = 8, 128
 _TARGET = 1
-
-
-@dataclass(frozen=True)
-class Timed:
-    """A call that implements `benchmarks.interleaving.Contender`."""
-
-    call: Callable[[], Any]
-
-    def seconds(self, repeats: int = 1) -> float:
-        """Time the call: the mean over `repeats` consecutive calls, in seconds."""
-        began = time.perf_counter()
-        for _ in range(repeats):
-            self.call()
-        return (time.perf_counter() - began) / repeats
 
 
 def relevance_by_lxt(model: nn.Module, ids: Tensor) -> Tensor:

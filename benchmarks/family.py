@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import platform
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,7 @@ import explain
 from benchmarks import report
 from benchmarks.cases import CASES
 from benchmarks.examples import examples_of, origin
-from benchmarks.interleaving import interleaved, ratio, spread
+from benchmarks.interleaving import Timed, interleaved, ratio, spread
 from benchmarks.models_torch import model_of
 from benchmarks.path_gradients import relative
 
@@ -68,20 +67,6 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     cut: str = ""
     random: bool = False
-
-
-class _Timed:
-    """A call that implements `benchmarks.interleaving.Contender`."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def seconds(self, repeats: int = 1) -> float:
-        """Time the call: the mean over `repeats` consecutive calls, in seconds."""
-        began = time.perf_counter()
-        for _ in range(repeats):
-            self._call()
-        return (time.perf_counter() - began) / repeats
 
 
 def entries(x: Tensor, references: Tensor, layer: str) -> dict[str, Entry]:
@@ -173,12 +158,12 @@ def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[i
     if not entry.random and name != "grad_cam":
         found, expected = ours().values, captums().numpy()
         agreement = float(np.median(relative(np.broadcast_to(expected, found.shape), found)))
-    contenders = {OURS: _Timed(ours), DEFAULT: _Timed(captums)}
+    contenders = {OURS: Timed(ours), DEFAULT: Timed(captums)}
     best = ""
     if entry.cut:
-        timed = {size: _Timed(partial(captums, **{entry.cut: size})).seconds() for size in _SIZES}
+        timed = {size: Timed(partial(captums, **{entry.cut: size})).seconds() for size in _SIZES}
         size = min(timed, key=lambda one: timed[one])
-        contenders[BEST] = _Timed(partial(captums, **{entry.cut: size}))
+        contenders[BEST] = Timed(partial(captums, **{entry.cut: size}))
         best = f"{entry.cut}={size}"
     ours()
     seconds = interleaved(contenders, rounds, name, repeats=_REPEATS.get(len(x), 1))
