@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -384,3 +385,41 @@ def test_a_smooth_model_is_repeated_at_the_nodes_of_its_golden(pytester):
     run(pytester, "--explain-update")
     after = read_golden(path)
     assert after.made_by.get("nodes", before.made_by["nodes"]) == before.made_by["nodes"]
+
+
+BOUNDED = """
+import torch
+import explain
+
+def test_bounds(explain_golden):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3)).eval()
+    x = torch.rand(3, 3, 4, 4, generator=torch.Generator().manual_seed(1)).numpy()
+    evaluation = explain_golden.evaluate(net, x, metrics=["deletion", "sparseness"], target=1)
+    assert evaluation.sparseness > 0
+    assert evaluation.deletion BOUND
+"""
+
+
+def test_a_metric_is_held_to_a_bound(pytester):
+    suite(pytester, text=BOUNDED.replace("BOUND", "< 1"))
+    run(pytester).assert_outcomes(passed=1)
+    assert not (pytester.path / ".explain-results").exists()
+
+
+def test_a_metric_that_misses_its_bound_shows_the_worst_example(pytester):
+    suite(pytester, text=BOUNDED.replace("BOUND", "< 0.001"))
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    said = "\n".join(result.stdout.lines)
+    found = re.search(
+        r"deletion is (0\.\d+), not below 0\.001 \(3 examples, 95 % interval 0\.\d+ to 0\.\d+\)", said
+    )
+    assert found is not None, said
+    worst = re.search(r"worst is example ([012]), (0\.\d+)", said)
+    assert worst is not None
+    # The worst of several is worse than their mean.
+    assert float(worst[2]) >= float(found[1])
+    picture = pytester.path / ".explain-results" / "test_bounds" / "deletion-worst.png"
+    assert f"its picture: {picture}" in said
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -44,9 +44,7 @@ def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[P
         channels = default_channels([found])
         maps = [maps_of(one, channels) for one in (before, found)]
         scale = shared_scale(*maps, signed=drawn_as(found) == "signed")
-    folder.mkdir(parents=True, exist_ok=True)
-    # Each failed test rewrites this folder: git should ignore it.
-    replace_file(folder.parent / ".gitignore", b"*\n")
+    _make(folder)
     written = []
     drawn: tuple[tuple[str, Attribution, Scale | Literal["shared"]], ...] = (
         ("expected", before, scale),
@@ -58,6 +56,20 @@ def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[P
         replace_file(path, figure_png(plot(one, examples=shown, scale=on)))
         written.append(path)
     return written
+
+
+def write_worst(folder: Path, name: str, worst: Attribution) -> Path:
+    """Draw the example that a metric is worst for; return the file."""
+    _make(folder)
+    path = folder / f"{name}-worst.png"
+    replace_file(path, figure_png(plot(worst)))
+    return path
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Each failed test rewrites this folder: git should ignore it.
+    replace_file(folder.parent / ".gitignore", b"*\n")
 
 
 def _most_changed(before: Attribution, found: Attribution) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from explain.goldens.figures import Figures
     from explain.goldens.file import Golden
     from explain.goldens.question import Explanation
+    from explain.metrics.results.evaluation import Evaluation
     from explain.results.attribution import Attribution
 
 _UPDATED = "explain golden written"
@@ -144,6 +147,51 @@ class ExplainGolden:
         stated = {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap}
         return self._check(lambda before: as_explanation(attribution), name, **stated)
 
+    def evaluate(
+        self,
+        model: Any,
+        x: Any,
+        method: str = "integrated_gradients",
+        *,
+        metrics: Any = None,
+        masks: Any = None,
+        **options: Any,
+    ) -> Evaluation:
+        """Explain, and measure how far the explanation can be believed, to hold it to bounds.
+
+        ``assert explain_golden.evaluate(model, x, metrics="deletion").deletion < 0.3`` shows the worst example and
+        writes its picture when it fails.
+
+        Parameters
+        ----------
+        model, x, method, **options
+            As for `explain.attribute`.
+        metrics, masks
+            As for `explain.evaluate`.
+
+        Returns
+        -------
+        Evaluation
+            Its means are numbers, ``evaluation.deletion``.
+
+        Raises
+        ------
+        explain.errors.ExplainError
+            As `explain.attribute` and `explain.evaluate` do.
+        """
+        __tracebackhide__ = True
+        from explain.api import attribute
+        from explain.metrics.evaluating import evaluate
+
+        known = ("target", "forward_kwargs", "tokenizer", "output", "framework")
+        again = {name: value for name, value in options.items() if name in known}
+        if not callable(again.get("target")):
+            again.pop("target", None)
+        found = attribute(model, x, method, **options)
+        return evaluate(
+            model, found, metrics, masks=masks, seed=options.get("seed", 0), progress=False, **again
+        )
+
     def _check(
         self,
         explain: Callable[[Golden | None], Explanation],
@@ -219,15 +267,14 @@ class ExplainGolden:
 
     @property
     def _results(self) -> Path:
-        stated = self._config.getoption("explain_results")
-        return Path(stated).absolute() if stated else self._config.rootpath / ".explain-results"
+        return _results_of(self._config)
 
     def _path(self, name: str | None) -> Path:
         """Give the file of a golden; a test may use each only once."""
         __tracebackhide__ = True
         from explain.errors import GoldenError
 
-        stem = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", self._node.name if name is None else name).strip("-")
+        stem = _file_name(self._node.name if name is None else name)
         path: Path = self._node.path.parent / "explanations" / f"{stem}.npz"
         if path in self._used:
             raise GoldenError(
@@ -236,6 +283,30 @@ class ExplainGolden:
             )
         self._used.add(path)
         return path
+
+
+def _results_of(config: pytest.Config) -> Path:
+    stated = config.getoption("explain_results")
+    return Path(stated).absolute() if stated else config.rootpath / ".explain-results"
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.=+-]+", "-", text).strip("-")
+
+
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Say of a metric that misses its bound which example is worst, and draw it."""
+    # A test that compares one has imported it.
+    module = sys.modules.get("explain.metrics.results.measurement")
+    if module is None or not isinstance(left, module.Aggregate):
+        return None
+    from explain.goldens.bounds import explained_failure
+
+    # "path::test (call)", set by pytest while a test runs.
+    test = os.environ.get("PYTEST_CURRENT_TEST", "test").rpartition("::")[2].rpartition(" ")[0]
+    return explained_failure(op, left, right, _results_of(config) / _file_name(test))
 
 
 @pytest.fixture

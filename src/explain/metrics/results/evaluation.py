@@ -96,7 +96,7 @@ class Evaluation(Shown):
         found = self.__dict__.get("measurements", {})
         if name.startswith("_") or name not in found:
             raise AttributeError(self._not_measured(name) if found else name)
-        return Aggregate(found[name], self.seed)
+        return Aggregate(found[name], self.seed, self.attribution)
 
     def _not_measured(self, name: object) -> str:
         return (
@@ -108,7 +108,7 @@ class Evaluation(Shown):
     @property
     def means(self) -> Mapping[str, Aggregate]:
         """The mean of each metric, by its name."""
-        return {name: Aggregate(one, self.seed) for name, one in self.measurements.items()}
+        return {name: Aggregate(one, self.seed, self.attribution) for name, one in self.measurements.items()}
 
     def __repr__(self) -> str:
         """Name the method, the model and the means; `str` writes them as a table."""

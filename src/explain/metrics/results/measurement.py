@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from explain.results.attribution import Attribution
 from explain.results.content import read_only
 
 Floats = npt.NDArray[np.float64]
@@ -149,16 +150,21 @@ class Aggregate(float):
         What was measured.
     low, high : float
         The 95 % interval of the mean.
+    attribution : Attribution, optional
+        What was evaluated, for a picture of the worst example.
     """
 
     measurement: Measurement
     low: float
     high: float
+    attribution: Attribution | None
 
-    def __new__(cls, measurement: Measurement, seed: int = 0) -> Aggregate:
+    def __new__(
+        cls, measurement: Measurement, seed: int = 0, attribution: Attribution | None = None
+    ) -> Aggregate:
         """Make the mean of a measurement."""
         found = super().__new__(cls, measurement.mean)
-        found.measurement = measurement
+        found.measurement, found.attribution = measurement, attribution
         found.low, found.high = measurement.interval(seed)
         return found
 
