@@ -29,6 +29,12 @@ Progress = Callable[[int, int, str], None]
 RANDOM_MAP = "random map"
 """The row that shows what a map without information gets."""
 
+NO_EXPLANATION = "no explanation"
+"""The answer of the random map to what explains again."""
+
+NO_DRAWS = "draws nothing"
+"""The answer of a method without random numbers to what other seeds give."""
+
 # So many points are run at once: a size that is found by timing would change the last bits from run to run.
 _CHUNK = 128
 
@@ -141,6 +147,9 @@ def _of_model(
     for place, row in enumerate([*rows, None]):
         label = RANDOM_MAP if row is None else row.name
         told(place, label)
+        if row is not None and (reason := _no_map(row)):
+            reasons[label] = {"": reason}
+            continue
         given: dict[str, Any] = {"batch_size": _CHUNK}
         if row is not None and row.takes_references:
             given["baseline"] = references
@@ -171,6 +180,13 @@ def _of_model(
         if answers.reasons:
             reasons[label] = answers.reasons
     return ModelResults(name, data, attributions, Benchmark(evaluations, reasons, seed=seed))
+
+
+def _no_map(row: Method) -> str:
+    """Say why a method has no map of these inputs; empty if it may have one."""
+    if row.layer == "must":
+        return "It explains a layer, not the input."
+    return "It reads attentions, which these networks do not have." if row.family == "attention" else ""
 
 
 def _explained(model: Any, data: GroundTruth, row: Method, given: Mapping[str, Any]) -> Attribution:
@@ -206,7 +222,10 @@ def _answer(
 ) -> None:
     again = question.explanations > 0
     if again and label == RANDOM_MAP:
-        answers.reasons[question.title] = "A random map is not explained again."
+        answers.reasons[question.title] = NO_EXPLANATION
+        return
+    if question.metric == "seed_stability" and not find_method(attribution.method).seeded:
+        answers.reasons[question.title] = NO_DRAWS
         return
     count = EXAMPLES if full or not again else EXPLAINED_AGAIN
     masks = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from explain.algorithms.catalogue import find_method
 from explain.benchmark_page.computation import RANDOM_MAP, ModelResults
@@ -22,10 +23,19 @@ from explain.metrics.presentation.benchmark_figure import plot_benchmark
 from explain.metrics.presentation.curves_figure import plot_curves
 from explain.metrics.results.benchmark import Benchmark
 from explain.render import figure_data_uri
-from explain.render.web_page import PageImage, page_template
+from explain.render.web_page import page_template
 from explain.results.names import framework_name, method_name
 from explain.zoo.seed_models import seed_model
 from explain.zoo.weight_files import read_metadata, shipped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# A reason of so many letters stands in its cell.
+_SHORT = 16
+
+# At so many pixels an inch the text of a figure has the size of the page's small print.
+_PIXELS = 110
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,23 @@ class Cell:
     interval: str = ""
     reason: str = ""
     best: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure.
+
+    Attributes
+    ----------
+    image, alt : str
+        As a ``data:`` URI, and described in words.
+    width : int
+        Its width in pixels, where there is room.
+    """
+
+    image: str
+    alt: str
+    width: int
 
 
 @dataclass(frozen=True)
@@ -192,7 +219,7 @@ def _cell(question: Question, benchmark: Benchmark, method: str, best: set[str])
         reason = reasons.get(question.title) or reasons.get("") or ""
         if measurement is not None and measurement.left_out:
             reason = next(iter(measurement.left_out.values()))
-        return Cell("–", reason=reason)
+        return Cell(reason if len(reason) <= _SHORT else "–", reason=reason)
     low, high = measurement.interval(benchmark.seed)
     return Cell(
         _number(measurement.mean),
@@ -222,7 +249,9 @@ def _models(found: Mapping[str, ModelResults]) -> list[tuple[str, str]]:
     for name in found:
         model = seed_model(name)
         metadata = read_metadata(shipped(model, ".safetensors").read_bytes(), name)
-        rows.append((name, f"{model.summary} Test accuracy {100 * metadata['test_accuracy']:.1f} %."))
+        rows.append(
+            (name, f"{model.summary.replace('`', '')} Test accuracy {100 * metadata['test_accuracy']:.1f} %.")
+        )
     return rows
 
 
@@ -232,5 +261,5 @@ def _without(benchmarks: Mapping[str, Benchmark]) -> list[tuple[str, str]]:
     return [(method_name(name), own[""]) for name, own in reasons.items() if "" in own]
 
 
-def _image(figure: object, alt: str) -> PageImage:
-    return PageImage(figure_data_uri(figure), alt, fine=True)  # type: ignore[arg-type]
+def _image(figure: Figure, alt: str) -> Chart:
+    return Chart(figure_data_uri(figure), alt, round(figure.get_figwidth() * _PIXELS))

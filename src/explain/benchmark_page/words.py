@@ -11,12 +11,14 @@ import numpy as np
 
 from explain.benchmark_page.computation import RANDOM_MAP
 from explain.benchmark_page.questions import Question
+from explain.metrics.checks import SAME_FOR_RANDOM
 from explain.metrics.results.benchmark import Benchmark
 from explain.results.names import method_name
 from explain.results.similarity import spearman
 
-# A method of which a question asks "does it?" does if its mean is above this with its whole interval.
-_MOSTLY = 0.5
+# From these mean similarities on, with the whole interval, two maps are much the same. For a shuffled network the bound
+# is that of `explain.attribute` with checks.
+_MUCH_THE_SAME = {"model_parameter_randomization": SAME_FOR_RANDOM, "random_logit": 0.5}
 
 # Two questions order the methods alike, or the other way round, from this rank correlation on.
 _ALIKE, _OPPOSED = 0.5, -0.2
@@ -62,14 +64,15 @@ def _finding(question: Question, benchmark: Benchmark) -> str:
     ]
     if not measured:
         return "No method has a value."
-    if metric in ("model_parameter_randomization", "random_logit"):
-        same = [one for one in measured if _is_above(benchmark, name, one, _MOSTLY)]
+    bound = _MUCH_THE_SAME.get(metric)
+    if bound is not None:
+        same = [one for one in measured if _is_above(benchmark, name, one, bound)]
         what = "a shuffled network" if metric == "model_parameter_randomization" else "another class"
         if not same:
-            return f"No method draws mostly the same map for {what} (mean similarity above {_MOSTLY})."
+            return f"No method draws mostly the same map for {what} (mean similarity above {bound})."
         return (
             f"{_names(same)} {'draws' if len(same) == 1 else 'draw'} much the same map for {what} (mean similarity "
-            f"above {_MOSTLY} with the whole interval): such a map says little about this model."
+            f"above {bound} with the whole interval): such a map says little about this model."
         )
     best = [one for one in benchmark.best(name) if one != RANDOM_MAP]
     first = f"Best, and not told apart on these examples: {_names(best)}."

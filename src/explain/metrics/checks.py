@@ -27,7 +27,7 @@ from explain.results.names import number, percent
 MOST_EXAMPLES = 8
 """The checks read at most so many examples of a call, the first ones: they tell of the method on the model."""
 
-SAME_FOR_RANDOM = 0.5
+SAME_FOR_RANDOM = 0.75
 """From this mean rank correlation on, the map of a network with shuffled weights is nearly the same map."""
 
 STEADY = 0.8
