@@ -27,12 +27,11 @@ def with_map(
 ) -> Attribution:
     """Give an attribution of the first output of a function."""
     x = np.asarray(x, np.float32)
-    batch_first = np.moveaxis(x, layout.index("N"), 0)
     defaults = {
         "method": "integrated_gradients",
-        "scores": np.asarray(function(batch_first), np.float64)[:, 0],
+        "scores": np.asarray(function(x), np.float64)[:, 0],
         "score": "output",
-        "target": (0,) * len(batch_first),
+        "target": (0,) * x.shape[layout.index("N")],
         "framework": "numpy",
         "model": "function",
     }
