@@ -139,6 +139,18 @@ def test_outputs_of_unknown_kind_have_no_probabilities():
     np.testing.assert_array_equal(measured(model, a, "deletion").values, expected)
 
 
+def test_an_output_that_is_explained_unchanged_is_no_logit():
+    """Three outputs may be three quantities: a softmax of them says nothing."""
+    torch.manual_seed(0)
+    a = map_of(nn.Linear(6, 3), torch.tensor(X), RNG.normal(size=X.shape), target=1, score="output")
+    torch.manual_seed(0)
+    model = nn.Linear(6, 3)
+    assert a.predicted is not None
+    expected = measured(model, a, "deletion", score="explained").values
+    np.testing.assert_array_equal(measured(model, a, "deletion").values, expected)
+    assert np.abs(measured(model, a, "deletion", score="probability").values - expected).min() > 0.01
+
+
 def test_an_estimator_without_probabilities_is_followed_by_its_decision_function():
     labels = (RNG.normal(size=(30, 6)) @ WEIGHT > 0).astype(int) + np.arange(30) % 2
     model = SVC(kernel="linear").fit(RNG.normal(size=(30, 6)), labels)
