@@ -171,10 +171,10 @@ class Opened:
 
     def _formed(self, rows: npt.NDArray[np.intp], kept: list[Packed]) -> Array:
         """Form the inputs with some places kept, shape (M, ...)."""
-        places = self._places
+        places, counts = self._places, self._places.counts
         over = np.ones((len(rows), places.real.shape[1]), bool)
         for one, row, own in zip(over, rows, kept, strict=True):
-            one[places.real[row]] = np.unpackbits(own, count=int(places.counts[row]))
+            one[places.real[row]] = np.unpackbits(own, count=int(counts[row]))
         return np.where(places.spread(rows, over, self.inputs.ndim), self.inputs[rows], self.reference[rows])
 
 
