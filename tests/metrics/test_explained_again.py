@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -267,8 +268,6 @@ def test_other_targets_of_a_method_that_compares_examples():
 
 def test_model_that_keeps_states_by_row():
     """Of a stateful layer every example stays in its own row, whose state differs from that of the others."""
-    import keras
-
     keras.utils.set_random_seed(0)
     net = keras.Sequential(
         [keras.Input((3, 2), batch_size=4), keras.layers.GRU(4, stateful=True), keras.layers.Dense(2)]

@@ -25,6 +25,8 @@ FURTHER_NEEDS = {
     "algorithms/backward_rules/test_spellings.py": ("torch", "tensorflow"),
     "algorithms/surrogate/test_lime_and_kernel_shap.py": ("captum",),
     "inputs/readers/test_array_files.py": ("torch",),
+    "metrics/robustness/test_seed_stability.py": ("torch",),
+    "metrics/robustness/test_sensitivity.py": ("tensorflow",),
     "results/test_exports.py": ("pandas", "xarray"),
 }
 NAMES = {

@@ -47,6 +47,14 @@ def arguments_again(
     ------
     EvaluationError
         If an argument is neither recorded nor given.
+
+    Examples
+    --------
+    >>> a = Attribution(np.ones((2, 3)), np.ones((2, 3)), "NC", "feature_ablation", np.ones(2), target=(4, 5))
+    >>> rows = np.array([1, 1, 0])
+    >>> again = arguments_again(None, a, a[rows.tolist()], rows, {"feature_mask": np.array([[0, 0, 1], [0, 1, 1]])})
+    >>> again["target"], again["feature_mask"].tolist()
+    ([5, 5, 4], [[0, 1, 1], [0, 1, 1], [0, 0, 1]])
     """
     recorded = {name: one.value for name, one in arguments_of({"": part}, "one").items()}
     missing = [name for name in missing_arguments({"": part}, "one") if name not in {"x", *given}]

@@ -103,6 +103,14 @@ def perturbations(subject: Subject, row: int, radius: Any, n_samples: int) -> Fl
     ------
     OptionError
         If the radius is an array that does not broadcast to an example.
+
+    Examples
+    --------
+    >>> x = np.ones((2, 3), np.float32)
+    >>> a = Attribution(x, x, "NC", "saliency", np.ones(2))
+    >>> moves = perturbations(Subject(None, a, {}), 1, [0.1, 0.2, 0.3], 4)
+    >>> moves.shape, bool((np.abs(moves) <= [0.1, 0.2, 0.3]).all())
+    ((4, 3), True)
     """
     shape, layout = subject.inputs.shape[1:], subject.layout.batch_first
     generator = subject.generator(_KEY, row)
@@ -123,7 +131,18 @@ def perturbations(subject: Subject, row: int, radius: Any, n_samples: int) -> Fl
 
 
 def perturbed_inputs(subject: Subject, row: int, radius: Any, n_samples: int) -> Array:
-    """Give the perturbed inputs of an example as they are explained, in single precision, shape (K, ...)."""
+    """Give the perturbed inputs of an example as they are explained, in single precision, shape (K, ...).
+
+    Parameters and errors are those of `perturbations`.
+
+    Examples
+    --------
+    >>> x = np.ones((2, 3), np.float32)
+    >>> a = Attribution(x, x, "NC", "saliency", np.ones(2))
+    >>> near = perturbed_inputs(Subject(None, a, {}), 1, 0.1, 4)
+    >>> near.dtype, near.shape, float(near.min()) >= 0.9
+    (dtype('float32'), (4, 3), True)
+    """
     moved: Array = subject.inputs[row] + perturbations(subject, row, radius, n_samples)
     return moved.astype(np.float32)
 
@@ -139,6 +158,20 @@ def distances(subject: Subject, radius: Any, n_samples: int, eps_min: float = EP
         What is evaluated, with N examples.
     radius, n_samples, eps_min
         The options of the metric.
+
+    Returns
+    -------
+    Distances
+        Of K perturbed inputs of each example.
+
+    Examples
+    --------
+    >>> import explain
+    >>> model, x = lambda x: x.sum(axis=1), np.ones((2, 3))
+    >>> a = explain.attribute(model, x, "feature_ablation", framework="numpy", score="output")
+    >>> found = distances(Subject(model, a, {}), 0.1, 4)
+    >>> found.maps.shape, bool(np.allclose(found.maps, found.inputs, rtol=1e-3)), found.map_norms.round(3).tolist()
+    ((2, 4), True, [1.732, 1.732])
     """
     key = np.asarray(radius, np.float64).tobytes(), np.shape(radius), n_samples, eps_min
     kept = subject.shared.get(__name__)
@@ -149,7 +182,13 @@ def distances(subject: Subject, radius: Any, n_samples: int, eps_min: float = EP
 
 
 def worst(ratios: Floats, left_out: Mapping[int, str]) -> Floats:
-    """Give the greatest ratio of each example, (N, K) to (N,), and NaN for those that are left out."""
+    """Give the greatest ratio of each example, (N, K) to (N,), and NaN for those that are left out.
+
+    Examples
+    --------
+    >>> worst(np.array([[1.0, 3.0], [2.0, 0.0]]), {1: "The map is zero."}).tolist()
+    [3.0, nan]
+    """
     found: Floats = ratios.max(axis=1)
     found[list(left_out)] = np.nan
     return found

@@ -87,6 +87,14 @@ def other_seeds(subject: Subject, count: int) -> list[int]:
     -------
     list of int
         Whole numbers, one after the other.
+
+    Examples
+    --------
+    >>> import explain
+    >>> a = explain.Attribution(np.ones((1, 2)), np.ones((1, 2)), "NC", "lime", np.ones(1), seed=7)
+    >>> seeds = other_seeds(Subject(None, a, {}), 3)
+    >>> len(set(seeds)), 7 in seeds
+    (3, False)
     """
     first = int(subject.generator(_KEY).integers(_SEEDS))
     return [seed for seed in range(first, first + count + 1) if seed != subject.attribution.seed][:count]
