@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from advice.advice import Advice
 from models.evaluated import NETWORK, OF_NETWORK, PICTURES, X, linear, network, of_linear
-from models.texts import WordTokenizer, classifier
+from models.texts import classifier
 from torch import nn
 
 import explain
