@@ -52,6 +52,9 @@ WITHOUT_A_CALL = {
     ", and that of ": "The layers of a pair have the same shapes.",
     ", and was given ": "What a port writes has the names and shapes of the target; only an own caller writes others.",
     "not the examples, so the values of one example cannot be told. ": "The rows are observed before a layer is taken.",
+    " and has no parameters of floating-point numbers: ": "A metric of random weights says it in words of its own.",
+    " and has no trainable variables of floating-point numbers: ": "The same.",
+    " does not change the weights of its models: ": "Only the extension of another package lacks the methods.",
     "projections of one shape, not ": "The layers of a pair have the same shapes.",
 }
 

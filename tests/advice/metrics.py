@@ -18,6 +18,8 @@ from torch import nn
 import explain
 from explain.errors import EvaluationError, OptionError
 from explain.metrics.presentation.curves_figure import plot_curves
+from explain.metrics.results.benchmark import Benchmark
+from explain.metrics.results.evaluation import Evaluation
 
 ONCE = ("torch",)
 
@@ -97,6 +99,10 @@ def equal() -> nn.Module:
     return model
 
 
+def squares(outputs: Any) -> Any:
+    return (outputs**2).sum(1)
+
+
 def logarithm(x: Any) -> Any:
     with np.errstate(divide="ignore"):
         return np.log(np.abs(x))[:, :2]
@@ -126,7 +132,7 @@ def of_table(metrics: Any, **arguments: Any) -> Callable[[Any], Any]:
     return evaluated(linear, TABLE, metrics, **arguments)
 
 
-def benchmarked(methods: Any = ("saliency",), x: Any = PICTURES, model: Any = NETWORK, **arguments: Any) -> Callable[[Any], Any]:
+def benchmarked(methods: Any, x: Any = PICTURES, model: Any = NETWORK, **arguments: Any) -> Callable[[Any], Any]:
     return lambda kit: len(explain.benchmark(model, x, methods, [DELETION], **arguments))
 
 
@@ -152,18 +158,9 @@ def checked(x: Any = X, method: str = "saliency", model: Any = SMALL, **argument
     return lambda kit: explain.attribute(model, x, method, **arguments)
 
 
-def drawn(draw: Callable[[Any], Any], metrics: Any = ("deletion", "sparseness")) -> Callable[[Any], Any]:
-    """Draw a benchmark of two methods, or what it is made of."""
-    def call(kit: Any) -> Any:
-        return draw(explain.benchmark(NETWORK, PICTURES, ["saliency", "ig"], list(metrics), n_steps=20))
-    return call
-
-
 BENCHMARK = explain.benchmark(NETWORK, PICTURES, ["saliency", "input_x_gradient"], [DELETION, "sparseness"])
 EVALUATION = explain.evaluate(NETWORK, OF_NETWORK, [DELETION, "sparseness"])
-EMPTY = explain.metrics.results.benchmark.Benchmark(
-    {"saliency": explain.metrics.results.evaluation.Evaluation({})}
-)
+EMPTY = Benchmark({"saliency": Evaluation({})})
 
 
 def page(folder: bool) -> Callable[[Any], Any]:
@@ -238,8 +235,8 @@ ADVICE = [
               score="output", target=0, baseline="mean"),
            of(lambda kit: picky, X, "feature_ablation", ("deletion", {"reference": "mean"}), framework="numpy",
               score="output", target=0, baseline="mean"), ONCE),
-    Advice(" cannot take the place of what is removed: ", EvaluationError, of_table(("deletion", {"reference": "black"})),
-           of_table(("deletion", {"reference": "mean"})), ONCE),
+    Advice(" cannot take the place of what is removed: ", EvaluationError,
+           of_table(("deletion", {"reference": "black"})), of_table(("deletion", {"reference": "mean"})), ONCE),
     # Masks.
     Advice(" asks whether the map finds the object: give masks=", EvaluationError, located(None), located(MASKS), ONCE),
     Advice(" is not an array: give numpy.ndarray of bool, shape ", EvaluationError, located([[True], [True, False]]),
@@ -272,10 +269,11 @@ ADVICE = [
            tokens(("monotonicity_correlation", {"replacement": "line"})),
            tokens(("monotonicity_correlation", {"replacement": "places"})), ONCE),
     Advice("similarity='ssim' compares windows of ", EvaluationError, evaluated(metrics=SSIM),
-           lambda kit: [evaluated(metrics=("random_logit", {"similarity": one}))(kit) for one in ("spearman", "pearson")],
+           lambda kit: [evaluated(metrics=("random_logit", {"similarity": one}))(kit)
+                        for one in ("spearman", "pearson")],
            ONCE),
     Advice("metrics='random_logit' explains another class, but the target is ", EvaluationError,
-           of(SMALL, X, metrics="random_logit", target=torch.sum, given={"target": torch.sum}),
+           of(SMALL, X, metrics="random_logit", target=squares, given={"target": squares}),
            of(SMALL, X, metrics="random_logit", target=0), ONCE),
     Advice(", not (classes,) with two classes or more: ", EvaluationError,
            of(nn.Sequential(SMALL, nn.Linear(2, 1)), X, metrics=["random_logit", "deletion"], target=0),
@@ -285,8 +283,8 @@ ADVICE = [
            lambda kit: [evaluated(SMALL, OF_SMALL, "model_parameter_randomization")(kit), of_table(["deletion"])(kit)],
            ONCE),
     Advice("The metric permutes the weights of the model, and no tensor of the ", EvaluationError,
-           of(equal(), X, metrics=["model_parameter_randomization", "deletion"], target=0),
-           of(equal(), X, metrics=["deletion"], target=0), ONCE),
+           of(equal(), X, "input_x_gradient", ["model_parameter_randomization", "deletion"], target=0),
+           of(equal(), X, "input_x_gradient", ["deletion"], target=0), ONCE),
     Advice(" were randomised, and neither a score nor a value of the map changed: ", EvaluationError,
            of(Frozen(), X, metrics=["model_parameter_randomization", "deletion"], target=0),
            lambda kit: [of(Frozen(), X, target=0)(kit),
@@ -322,9 +320,10 @@ ADVICE = [
     Advice(" twice: leave one out, or give them other options.", EvaluationError, benchmarked(["saliency", "saliency"]),
            benchmarked([("smoothgrad", {"n_samples": 2}), ("smoothgrad", {"n_samples": 3})]), ONCE),
     Advice("x has several inputs, each with an explanation of its own: ", EvaluationError,
-           benchmarked(x=(X, X), model=Two(), target=0), benchmarked(x=X, model=Left(), target=0), ONCE),
+           benchmarked(["saliency"], (X, X), Two(), target=0), benchmarked(["saliency"], X, Left(), target=0), ONCE),
     Advice(" methods could be measured. The first, ", EvaluationError,
-           benchmarked(["grad_cam", "layer_cam"], X, SMALL, target=0), benchmarked(["saliency", "ig"], X, SMALL, target=0), ONCE),
+           benchmarked(["grad_cam", "layer_cam"], X, SMALL, target=0),
+           benchmarked(["saliency", "ig"], X, SMALL, target=0), ONCE),
     Advice(" Give it in methods= of explain.benchmark.", EvaluationError, lambda kit: BENCHMARK["ig"],
            lambda kit: explain.benchmark(NETWORK, PICTURES, ["ig"], [DELETION])["integrated_gradients"].method, ONCE),
     Advice(" was not measured; this evaluation has ", EvaluationError, lambda kit: EVALUATION["insertion"],
@@ -334,13 +333,16 @@ ADVICE = [
            lambda kit: [BENCHMARK.plot(metrics=["deletion"]), BENCHMARK.plot()], ONCE),
     Advice("The benchmark has no metric, so there is nothing to draw: ", EvaluationError, lambda kit: EMPTY.plot(),
            lambda kit: BENCHMARK.plot(), ONCE),
-    Advice(" Give it in metrics= of explain.benchmark.", EvaluationError, lambda kit: BENCHMARK.plot(metrics=["insertion"]),
-           lambda kit: explain.benchmark(NETWORK, PICTURES, ["saliency"], ["insertion"]).plot(metrics=["insertion"]), ONCE),
+    Advice(" Give it in metrics= of explain.benchmark.", EvaluationError,
+           lambda kit: BENCHMARK.plot(metrics=["insertion"]),
+           lambda kit: explain.benchmark(NETWORK, PICTURES, ["saliency"], ["insertion"]).plot(metrics=["insertion"]),
+           ONCE),
     Advice(" is not made of a curve: ", EvaluationError, lambda kit: plot_curves(BENCHMARK, "sparseness"),
            lambda kit: plot_curves(BENCHMARK, "deletion"), ONCE),
     Advice("The evaluation has no metric, so there is nothing to draw: ", EvaluationError,
            lambda kit: EMPTY["saliency"].plot(), lambda kit: EVALUATION.plot(), ONCE),
     Advice(", or leave it out to mark none.", EvaluationError, lambda kit: EVALUATION.plot(example=3),
            lambda kit: [EVALUATION.plot(example=2), EVALUATION.plot()], ONCE),
-    Advice(" is a folder: give the name of the page in it, ", EvaluationError, page(folder=True), page(folder=False), ONCE),
+    Advice(" is a folder: give the name of the page in it, ", EvaluationError, page(folder=True),
+           page(folder=False), ONCE),
 ]
