@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from explain import zoo
 from explain.algorithms.catalogue import find_method
@@ -18,6 +16,7 @@ from explain.explanation.again.call import explained, request_of
 from explain.metrics.chosen import chosen_metrics
 from explain.metrics.evaluating import measured
 from explain.metrics.opened import ScoreCache
+from explain.metrics.random_map import with_random_map
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Measurement
@@ -155,7 +154,7 @@ def _of_model(
             given["baseline"] = references
         try:
             attribution = (
-                _random_map(attributions, seed)
+                with_random_map(next(iter(attributions.values())), seed)
                 if row is None
                 else _explained(model, data, row, {**given, "seed": seed})
             )
@@ -194,18 +193,6 @@ def _explained(model: Any, data: GroundTruth, row: Method, given: Mapping[str, A
     found, _ = explained(request_of(model, data.x, row.name, arguments))
     assert isinstance(found, Attribution)
     return found
-
-
-def _random_map(attributions: Mapping[str, Attribution], seed: int) -> Attribution:
-    """Give a map of noise, on the examples of the others."""
-    first = next(iter(attributions.values()))
-    drawn = np.stack(
-        [
-            np.random.default_rng((seed, row)).standard_normal(first.values.shape[1:])
-            for row in range(len(first))
-        ]
-    )
-    return replace(first, values=drawn.astype(np.float32))
 
 
 def _answer(

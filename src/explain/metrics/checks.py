@@ -16,6 +16,7 @@ from explain.explanation.again.arguments import missing_arguments
 from explain.explanation.request import Request
 from explain.metrics.catalogue import find
 from explain.metrics.places import places_of
+from explain.metrics.random_map import with_random_map
 from explain.metrics.randomization.map_similarity import similarity_of
 from explain.metrics.randomization.random_weights import random_weights
 from explain.metrics.results.measurement import Floats
@@ -202,7 +203,8 @@ def _removal(subject: Subject, name: str) -> Check:
     row = find(name)
     options = resolved_options(row.name, row.options, {})
     own = row.implementation(subject, options).values
-    by_chance = row.implementation(_with_random_map(subject), options).values
+    by_chance_map = subject.with_attribution(with_random_map(subject.attribution, subject.seed))
+    by_chance = row.implementation(by_chance_map, options).values
     gain = by_chance - own if name == "deletion" else own - by_chance
     value, count = _mean(gain)
     if value is None:
@@ -215,23 +217,6 @@ def _removal(subject: Subject, name: str) -> Check:
         else f"{what} its highest values first does more than random places do (area {number(value)})."
     )
     return _check(value, count, doubtful, words)
-
-
-def _with_random_map(subject: Subject) -> Subject:
-    one = subject.attribution
-    batch_first = subject.layout.to_batch_first(one.values)
-    drawn = np.stack(
-        [
-            subject.generator(_RANDOM_MAP, row).standard_normal(batch_first.shape[1:])
-            for row in range(len(subject))
-        ]
-    )
-    values = np.ascontiguousarray(subject.layout.from_batch_first(drawn), np.float32)
-    return subject.with_attribution(replace(one, values=values))
-
-
-# The first key of the generators of random maps, before the index of the example.
-_RANDOM_MAP = 0x3A9
 
 
 def _mean(values: Floats | Sequence[float]) -> tuple[float | None, int]:
