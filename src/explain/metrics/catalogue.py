@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from types import ModuleType
 from typing import get_args
 
 from explain.errors import EvaluationError, OptionError
+from explain.inputs.layout import KINDS
 from explain.inputs.naming.brief import brief
 from explain.inputs.naming.suggestions import suggestion
 from explain.metrics.complexity import (
@@ -43,6 +46,7 @@ from explain.metrics.randomization import (
     model_parameter_randomization,
     random_logit,
 )
+from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Better
 from explain.metrics.robustness import (
     local_lipschitz,
@@ -185,12 +189,18 @@ def _faults(row: Metric, file: ModuleType) -> Iterator[str]:
         yield "paper is missing"
     if not set(row.needs) <= set(get_args(Need)):
         yield f"needs has {sorted(row.needs)}: take some of {', '.join(map(repr, get_args(Need)))}"
+    if not row.kinds or not set(row.kinds) <= set(KINDS):
+        yield f"kinds has {sorted(row.kinds)}: take some of {', '.join(map(repr, KINDS))}"
     if row.better not in get_args(Better):
         yield f"better={row.better!r}: take one of {', '.join(map(repr, get_args(Better)))}"
-    options: Sequence[str] = [option.name for option in row.options]
+    if not row.limits[0] < row.limits[1]:
+        yield f"limits={row.limits}: give the least value first"
+    if row.name in {*dir(Evaluation), *(field.name for field in fields(Evaluation))}:
+        yield f"an Evaluation has {row.name!r} already, where the mean of the metric would be"
+    for name, count in Counter(option.name for option in row.options).items():
+        if count > 1:
+            yield f"option {name!r} is defined {count} times"
     for option in row.options:
-        if options.count(option.name) > 1:
-            yield f"option {option.name!r} is defined twice"
         if not option.accepts(option.default):
             yield f"option {option.name!r} does not accept its default {option.default!r}"
         if not option.summary.endswith("."):
