@@ -26,6 +26,24 @@ def tabs_of(text):
     return list(dict.fromkeys(of_tab for _, _, of_tab in _found(text) if of_tab)) or [None]
 
 
+def block_after(text, words, language):
+    """The first block of a language after some words, which stand in the text once."""
+    assert text.count(words) == 1
+    return re.search(rf"^```{language}\n(.*?)^```$", text.split(words)[1], re.DOTALL | re.MULTILINE).group(1)
+
+
+def apply(diff, path):
+    """Replace what a diff takes out of a file by what it puts in; every hunk must fit in one place."""
+    text = path.read_text(encoding="utf-8")
+    for hunk in diff.split("@@\n"):
+        lines = hunk.splitlines(keepends=True)
+        before = "".join(line[1:] for line in lines if line[0] in " -")
+        after = "".join(line[1:] for line in lines if line[0] in " +")
+        assert text.count(before) == 1, f"{path.name} has no single place for:\n{before}"
+        text = text.replace(before, after)
+    path.write_text(text, encoding="utf-8")
+
+
 def _found(text):
     """Each Python block: the number of its first line, its code, and the tab that it is in, if any."""
     tab, fence, begins, code = None, None, 0, []

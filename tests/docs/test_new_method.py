@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from docs.pages import apply, block_after
 
 import explain
 
@@ -15,24 +16,6 @@ PACKAGE = Path(explain.__file__).parent
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "new-method.md"
 FILE = "src/explain/algorithms/gradient/first_order_taylor.py"
 TEST = "tests/algorithms/gradient/test_first_order_taylor.py"
-
-
-def block_after(text, words, language):
-    """The first block of a language after some words, which stand in the text once."""
-    assert text.count(words) == 1
-    return re.search(rf"^```{language}\n(.*?)^```$", text.split(words)[1], re.DOTALL | re.MULTILINE).group(1)
-
-
-def apply(diff, path):
-    """Replace what a diff takes out of a file by what it puts in; every hunk must fit in one place."""
-    text = path.read_text(encoding="utf-8")
-    for hunk in diff.split("@@\n"):
-        lines = hunk.splitlines(keepends=True)
-        before = "".join(line[1:] for line in lines if line[0] in " -")
-        after = "".join(line[1:] for line in lines if line[0] in " +")
-        assert text.count(before) == 1, f"{path.name} has no single place for:\n{before}"
-        text = text.replace(before, after)
-    path.write_text(text, encoding="utf-8")
 
 
 def test_the_guides_method_is_added_by_its_file_its_name_and_its_test(tmp_path):
