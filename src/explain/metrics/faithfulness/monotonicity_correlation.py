@@ -84,7 +84,7 @@ def replacement_draws(subject: Subject, row: int, how: str, n_samples: int) -> A
     count = int(subject.places.counts[row])
     generator = subject.generator(_REPLACEMENTS, row)
     if how == "places":
-        return generator.integers(0, count, (n_samples, count)) if count else np.zeros((n_samples, 0), int)
+        return generator.integers(0, max(1, count), (n_samples, count))
     return generator.random((n_samples, count))
 
 
