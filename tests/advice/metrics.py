@@ -237,6 +237,12 @@ ADVICE = [
               score="output", target=0, baseline="mean"), ONCE),
     Advice(" cannot take the place of what is removed: ", EvaluationError,
            of_table(("deletion", {"reference": "black"})), of_table(("deletion", {"reference": "mean"})), ONCE),
+    Advice(" compared the input with a set of them, which ", EvaluationError,
+           of(SMALL, X, "expected_gradients", "completeness", baseline=REFERENCES),
+           of(SMALL, X, "expected_gradients", ("completeness", {"reference": "mean"}), baseline=REFERENCES), ONCE),
+    Advice(", which does not record its tokens: give ", EvaluationError,
+           of(plain, IDS, "ig", "completeness", baseline=IDS[::-1].copy()),
+           of(plain, IDS, "ig", "completeness", {"baseline": IDS[::-1].copy()}, baseline=IDS[::-1].copy()), ONCE),
     # Masks.
     Advice(" asks whether the map finds the object: give masks=", EvaluationError, located(None), located(MASKS), ONCE),
     Advice(" is not an array: give numpy.ndarray of bool, shape ", EvaluationError, located([[True], [True, False]]),

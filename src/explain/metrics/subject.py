@@ -329,8 +329,7 @@ class Subject:
     def _reference(self, reference: Any) -> Any:
         if not (isinstance(reference, str) and reference == "baseline"):
             return reference
-        rule = self.attribution.baseline_rule.get("rule")
-        if rule in ("references", "tokens"):
+        if self.attribution.baseline_rule.get("rule") == "references":
             # A set of references is no single input.
             return DEFAULTS["baseline"]
         return self._recorded.get("baseline")

@@ -103,6 +103,25 @@ def test_a_set_of_references_is_refused_until_one_is_named():
     assert explain.evaluate(network, a, {"completeness": {"reference": "zeros"}})["completeness"].count == 4
 
 
+def test_tokens_of_the_baseline_are_to_be_given_again():
+    torch.manual_seed(0)
+    reader = torch.nn.Sequential(
+        torch.nn.Embedding(9, 4), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(12, 3)
+    )
+    reader, ids, other = (
+        reader.double().eval(),
+        np.array([[1, 2, 3], [4, 5, 6]]),
+        np.array([[7, 8, 1], [2, 7, 8]]),
+    )
+    a = explain.attribute(reader, ids, "ig", baseline=other, reduce="sum", n_steps=200)
+    with pytest.raises(EvaluationError, match=r"give baseline= as it was given to explain\.attribute"):
+        explain.evaluate(reader, a, "completeness")
+    found = explain.evaluate(reader, a, "completeness", baseline=other)["completeness"].values
+    assert found.max() < 1e-3
+    wrong = explain.evaluate(reader, a, {"completeness": {"reference": 0}})["completeness"].values
+    assert wrong.min() > 0.1
+
+
 @pytest.mark.parametrize(
     ("options", "message"), [({"relative": "yes"}, "relative='yes'"), ({"reference": True}, "reference=True")]
 )

@@ -24,12 +24,9 @@ def completeness(subject: Subject, options: Mapping[str, Any]) -> Measured:
     With `relative` False it is the distance itself, in units of the score. Quantus 0.6 only tells whether the two are
     equal to the last bit, after dividing the map by its largest value.
     """
-    attribution, reference = subject.attribution, options["reference"]
-    if attribution.baseline_rule.get("rule") == "references" and _is_default(reference):
-        raise EvaluationError(
-            f"metrics='completeness' compares with one reference, but method={attribution.method!r} compared the input "
-            "with a set of them, which the attribution does not record: read its delta, or give reference=."
-        )
+    reference = options["reference"]
+    if isinstance(reference, str) and reference == "baseline":
+        _check_baseline(subject)
     sums = shares_of(subject).reshape(len(subject), -1).sum(axis=1)
     with subject.opened(reference) as model:
 
@@ -48,8 +45,20 @@ def completeness(subject: Subject, options: Mapping[str, Any]) -> Measured:
     )
 
 
-def _is_default(reference: Any) -> bool:
-    return isinstance(reference, str) and reference == "baseline"
+def _check_baseline(subject: Subject) -> None:
+    """Refuse what was compared with other inputs than with zeros, if these are not known."""
+    attribution = subject.attribution
+    rule = attribution.baseline_rule.get("rule")
+    if rule == "references":
+        raise EvaluationError(
+            f"metrics='completeness' compares with one reference, but method={attribution.method!r} compared the input "
+            "with a set of them, which the attribution does not record: read its delta, or give reference=."
+        )
+    if rule in ("tokens", "string") and "baseline" not in subject.arguments:
+        raise EvaluationError(
+            "metrics='completeness' compares with the baseline of the attribution, which does not record its tokens: "
+            "give baseline= as it was given to explain.attribute."
+        )
 
 
 ROWS = (
