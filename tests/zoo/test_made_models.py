@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ def test_twins_agree(name: str, dtype: str) -> None:
     )
     assert one.shape == (60, 6)
     assert one.dtype == other.dtype == dtype
-    # The largest differences measured are 2e-5 and 4e-14, on logits of up to 60.
+    # The largest difference measured in float32 is 4e-5, on logits of up to 116.
     np.testing.assert_allclose(one, other, rtol=0, atol={"float32": 1e-4, "float64": 1e-10}[dtype])
 
 
@@ -94,6 +95,11 @@ def test_cards_prove_which_model_is_which(name: str) -> None:
     stated = dict(re.findall(r"^\| (\w+) \| ([\d.]+) % \|$", card, re.MULTILINE))
     assert stated == {kind: f"{100 * share:.2f}" for kind, share in right.items()}
     assert f"{100 * follows:.2f} % of the examples are given its class" in card
+    figures = [*(right[kind] for kind in SHORTCUTS), follows]
+    row = " | ".join(f"{100 * share:.2f} %" for share in figures)
+    page = (Path(__file__).parents[2] / "docs" / "api" / "zoo.md").read_text(encoding="utf-8")
+    said = "says nothing" if name in HONEST else "tells the class"
+    assert f"| `{name}` | {said} | {row} |" in page
 
 
 @pytest.mark.parametrize("name", ["motifs_honest", "motifs_shortcut"])
@@ -129,17 +135,16 @@ def test_samples_are_the_first_examples_of_the_ground_truth(name: str, framework
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("of_", ["shapes", "motifs"])
-def test_an_explanation_tells_the_honest_model_from_the_other(of_: str, framework: str) -> None:
-    made = zoo.ground_truth(of_, 24, SEED, framework)
-    share = {}
-    for name in (f"{of_}_honest", f"{of_}_shortcut"):
-        model = zoo.load(name, framework)
-        values = explain.attribute(model, made.x, "integrated_gradients", n_steps=32).values
-        values = np.abs(values)
-        if values.ndim == 4:
-            values = values.sum(axis=made.layout.index("C"))
-        on_object, on_shortcut = ((values * mask).sum() for mask in (made.object_mask, made.shortcut_mask))
-        share[name] = on_shortcut / (on_object + on_shortcut)
-    assert share[f"{of_}_honest"] < 0.3
-    assert share[f"{of_}_shortcut"] > 0.7
+@pytest.mark.parametrize("name", MODELS)
+def test_what_the_logit_owes_to_object_and_shortcut_tells_the_models_apart(name: str, framework: str) -> None:
+    made = zoo.ground_truth(of(name), 24, SEED, framework)
+    model = zoo.load(name, framework)
+    values = explain.attribute(model, made.x, "integrated_gradients", baseline=made.background).values
+    if values.ndim == 4:
+        values = values.sum(axis=made.layout.index("C"))
+    # What object and shortcut add to the background: nothing is left for the places where it is as it was.
+    assert not values[~(made.object_mask | made.shortcut_mask)].any()
+    of_object, of_shortcut = values[made.object_mask].sum(), values[made.shortcut_mask].sum()
+    share = of_shortcut / (of_object + of_shortcut)
+    # Measured: below 0.003, and above 0.98.
+    assert share < 0.02 if name in HONEST else share > 0.95
