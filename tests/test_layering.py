@@ -178,6 +178,10 @@ ONLY_HERE = {
     ): "Keras chains recurrent layers; PyTorch's return a state too, so that a chain needs a class.",
     (
         "torch_ext",
+        "zoo.seed_models.MotifNetwork",
+    ): "Keras convolves the steps of embedded tokens as they are; PyTorch has them last, so that a chain needs a class.",
+    (
+        "torch_ext",
         "model.state.Restore",
     ): "A PyTorch model is put back before every call; a traced one runs no code of its own after the trace.",
     (
