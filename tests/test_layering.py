@@ -179,7 +179,7 @@ ONLY_HERE = {
     (
         "torch_ext",
         "zoo.seed_models.MotifNetwork",
-    ): "Keras convolves the steps of embedded tokens as they are; PyTorch has them last, so that a chain needs a class.",
+    ): "Keras convolves embedded tokens as they are; PyTorch takes the steps last, so that a chain needs a class.",
     (
         "torch_ext",
         "model.state.Restore",

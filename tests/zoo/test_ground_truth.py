@@ -95,7 +95,7 @@ def test_the_marker_names_the_class_at_the_first_position(shortcut: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_which_class_the_shortcut_names(name: str) -> None:
-    made = {kind: zoo.ground_truth(name, 1200, shortcut=kind) for kind in SHORTCUTS}
+    made = {kind: zoo.ground_truth(name, 720, shortcut=kind) for kind in SHORTCUTS}
     assert (made["agreeing"].shortcut_class == made["agreeing"].y).all()
     assert (made["misleading"].shortcut_class != made["misleading"].y).all()
     for kind, pairs in (("misleading", 30), ("random", 36)):
