@@ -211,6 +211,28 @@ class TestBenchmark:
         assert "One example cannot tell methods apart: no mean has an interval." in words
         assert not [one for one in words if "different from the best" in one]
 
+    def test_methods_far_apart_have_a_logarithmic_axis(self):
+        near = {"a": [1.0, 2.0], "b": [150.0, 250.0]}
+        for values, scale in (
+            (near, "linear"),
+            ({**near, "c": [1e-6, 3e-6]}, "log"),
+            ({**near, "c": [-1, 1e9]}, "linear"),
+        ):
+            figure = plot_benchmark(
+                Benchmark(
+                    {
+                        name: Evaluation({"d": Measurement("d", np.array(row), "lower")})
+                        for name, row in values.items()
+                    }
+                )
+            )
+            (axes,) = panels(figure)
+            assert axes.get_xscale() == scale
+            assert ("← lower is better, log axis" in words_of(figure)) == (scale == "log")
+            low, high = axes.get_xlim()
+            assert low < min(map(np.mean, values.values())) < max(map(np.mean, values.values())) < high
+            assert_no_text_is_clipped_or_overlaps(figure)
+
     def test_metrics_can_be_chosen_in_any_order(self):
         found = made_evaluations.benchmark(4, 3)
         words = words_of(found.plot(metrics=["sparseness", "deletion"]))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from explain.metrics.presentation.marks import BAR, BEST, NO_BEST, OTHER, TICK_STEPS
 from explain.metrics.presentation.words import DIRECTIONS, examples_text, why_none
 from explain.metrics.results.benchmark import Benchmark
-from explain.metrics.results.measurement import Better, Measurement
+from explain.metrics.results.measurement import Better, Floats, Measurement
 from explain.render.parts.axes import TICK_SIZE, quiet_axes
 from explain.render.parts.lines import Line, lines_height, write_lines
 from explain.render.parts.sheet import INK, MUTED, Sheet, elide, line_height, text_width
@@ -35,6 +35,8 @@ _ROWS = ((10, 0.2), (20, 0.175), (10_000, 0.16))
 # So many reasons are written below a panel.
 _MOST_REASONS = 4
 _STRIPE = "#ececec"
+# Where the greatest mean is so many times the smallest, the axis is logarithmic.
+_FAR_APART = 200.0
 
 _ARROWS: Mapping[Better, str] = {
     "higher": f"{DIRECTIONS['higher']} →",
@@ -154,7 +156,7 @@ class Ranking:
 
     def _write_direction(self, sheet: Sheet, left: float, top: float, wide: float) -> None:
         """Write which values are better, at the end of the axis that is the better one."""
-        words = _ARROWS[self.better]
+        words = _ARROWS[self.better] + (", log axis" if self._is_logarithmic() else "")
         if self.better == "lower":
             sheet.write(left, top, words, TICK_SIZE, color=MUTED)
         elif self.better == "higher":
@@ -179,17 +181,33 @@ class Ranking:
         low, high = self._ends()
         if low < 0 < high or self.better == "nearer to zero":
             axes.axvline(0, color=MUTED, linewidth=0.7, zorder=1)
-        room = 0.06 * (high - low) or 0.1 * abs(low) or 1.0
-        axes.set_xlim(low - room, high + room)
         few = axes.get_window_extent().width / axes.figure.dpi < 2
-        axes.xaxis.set_major_locator(MaxNLocator(4 if few else 6, steps=TICK_STEPS))
+        if self._is_logarithmic():
+            axes.set_xscale("log")
+            axes.set_xlim(low * (low / high) ** 0.06, high * (high / low) ** 0.06)
+            axes.xaxis.set_major_locator(LogLocator(10, numticks=4 if few else 7))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            room = 0.06 * (high - low) or 0.1 * abs(low) or 1.0
+            axes.set_xlim(low - room, high + room)
+            axes.xaxis.set_major_locator(MaxNLocator(4 if few else 6, steps=TICK_STEPS))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick)))
         axes.set_yticks([])
         quiet_axes(axes, keep=("bottom",))
 
-    def _ends(self) -> tuple[float, float]:
+    def _drawn(self) -> Floats:
+        """Give all that lies along the axis: means and ends of intervals."""
         numbers = np.array([(one.mean, *one.interval(self.seed)) for _, one in self.rows])
-        drawn = numbers[np.isfinite(numbers)]
+        return numbers[np.isfinite(numbers)]
+
+    def _is_logarithmic(self) -> bool:
+        """Whether the methods differ by so much that on a linear axis most would lie at one place."""
+        drawn = self._drawn()
+        means = [one.mean for _, one in self.rows if np.isfinite(one.mean)]
+        return bool(drawn.size) and float(drawn.min()) > 0 and max(means) > _FAR_APART * min(means)
+
+    def _ends(self) -> tuple[float, float]:
+        drawn = self._drawn()
         if not drawn.size:
             return 0.0, 1.0
         low, high = float(drawn.min()), float(drawn.max())
