@@ -303,5 +303,5 @@ class TestCurves:
         ):
             plot_curves(found, "sparseness")
         flat = Benchmark({"a": Evaluation({"b": Measurement("b", np.ones(2), "")})})
-        with pytest.raises(EvaluationError, match="not made of a curve: plot_benchmark draws the means"):
-            plot_curves(flat, "b")
+        with pytest.raises(EvaluationError, match=r"not made of a curve: Benchmark\.plot draws the means"):
+            flat.plot_curves("b")

@@ -8,6 +8,7 @@ import made_evaluations
 import numpy as np
 import pytest
 
+import explain
 from explain.errors import EvaluationError
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation
@@ -161,6 +162,16 @@ class TestBenchmark:
                 assert row["mean"] == measured.mean
                 assert (row["low"], row["high"]) == measured.interval(found.seed)
                 assert (row["count"], row["left_out"]) == (measured.count, len(measured.left_out))
+
+
+def test_several_are_shown_together():
+    one, several = made_evaluations.evaluation(), made_evaluations.benchmark()
+    data, _ = explain.render.show(one)._repr_mimebundle_()
+    assert data["text/html"] == one._repr_mimebundle_()[0]["text/html"]
+    assert data["text/plain"] == repr(one)
+    data, _ = explain.render.show({"ig": one, "all": several})._repr_mimebundle_()
+    assert data["text/html"].count("<img") == 2
+    assert "[&#x27;all&#x27;]" in data["text/html"]
 
 
 def test_a_notebook_shows_the_figure_and_a_terminal_the_table():

@@ -89,7 +89,7 @@ def show(results: Any) -> Show:
 
     Parameters
     ----------
-    results : Attribution, Comparison, MigrationReport, or a sequence or mapping of them
+    results : Attribution, Comparison, MigrationReport, Evaluation, Benchmark, or a sequence or mapping of them
         What `explain` returned; None, for an input without a result, is shown as such.
 
     Returns
@@ -114,7 +114,7 @@ def show(results: Any) -> Show:
     >>> sorted(data), data["text/html"].count("<img")
     (['text/html', 'text/plain'], 2)
     """
-    if isinstance(results, Attribution | Comparison):
+    if isinstance(results, Shown) and not isinstance(results, tuple | list | dict):
         return Show({0: results}, results.__repr__, is_one=True)
     named: dict[str | int, Any]
     if isinstance(results, Mapping):
@@ -133,8 +133,8 @@ def show(results: Any) -> Show:
 
 def _refused(name: str, given: object) -> RenderError:
     return RenderError(
-        f"{name} is a {type(given).__name__}: give what explain.attribute, load, compare or check_migration returned, "
-        "or a list, tuple or dict of them."
+        f"{name} is a {type(given).__name__}: give what explain.attribute, load, compare, check_migration, evaluate or "
+        "benchmark returned, or a list, tuple or dict of them."
     )
 
 

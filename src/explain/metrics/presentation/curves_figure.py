@@ -82,7 +82,7 @@ def plot_curves(benchmark: Benchmark, metric: str) -> Figure:
         others = (
             f"give one that has: {', '.join(map(repr, curved))}"
             if curved
-            else "plot_benchmark draws the means"
+            else "Benchmark.plot draws the means"
         )
         raise EvaluationError(f"metric={metric!r} is not made of a curve: {others}.")
     found = {method: benchmark.evaluations[method].measurements[metric] for method in order}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from explain.metrics.presentation.interval_rows import finite
 from explain.metrics.presentation.marks import BAR, BEST, NO_BEST, OTHER, TICK_STEPS
 from explain.metrics.presentation.words import DIRECTIONS, examples_text, why_none
 from explain.metrics.results.benchmark import Benchmark
@@ -197,8 +198,7 @@ class Ranking:
 
     def _drawn(self) -> Floats:
         """Give all that lies along the axis: means and ends of intervals."""
-        numbers = np.array([(one.mean, *one.interval(self.seed)) for _, one in self.rows])
-        return numbers[np.isfinite(numbers)]
+        return finite(np.array([(one.mean, *one.interval(self.seed)) for _, one in self.rows]))
 
     def _is_logarithmic(self) -> bool:
         """Whether the methods differ by so much that on a linear axis most would lie at one place."""

@@ -211,6 +211,19 @@ class Benchmark(Shown):
         return plot_benchmark(self, **options)
 
     @at_callers_line
+    def plot_curves(self, metric: str) -> Figure:
+        """Draw the curves of a metric that is made of them, such as deletion: one panel for each method.
+
+        Parameters
+        ----------
+        metric : str
+            As for `explain.metrics.presentation.curves_figure.plot_curves`.
+        """
+        from explain.metrics.presentation.curves_figure import plot_curves
+
+        return plot_curves(self, metric)
+
+    @at_callers_line
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Give a page with the table, the figures and the settings; with `path` also write it to a file."""
         from explain.metrics.presentation.page import benchmark_page
