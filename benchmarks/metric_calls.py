@@ -1,8 +1,8 @@
 """Times metrics in this process: `python -m benchmarks.metric_calls ROUNDS PICTURES METRIC`.
 
 It takes any number of metrics, runs in the environment of the peers, which has Quantus, and prints what it measured as
-JSON. Each metric has the same model, map, draws and number of points in both libraries: Quantus gets the draws of `explain` through ``perturb_func``,
-and the networks with random weights through ``explain_func``.
+JSON. Each metric has the same model, map, draws and number of points in both libraries: Quantus gets the draws of
+`explain` through ``perturb_func``, and the networks with random weights through ``explain_func``.
 """
 
 from __future__ import annotations
