@@ -16,10 +16,22 @@ import torch
 from few_packages import run_with_only
 
 import explain
-from benchmarks import attn_lrp, bar, bert_calls, calibration, cuda, first_call, path_gradients, report
+from benchmarks import (
+    attn_lrp,
+    bar,
+    bert_calls,
+    calibration,
+    cuda,
+    first_call,
+    metric_calls,
+    metrics,
+    path_gradients,
+    report,
+)
 from benchmarks.calibration_networks import networks
 from benchmarks.cases import CASES
 from benchmarks.on_device.state import changes, planted, state_of
+from explain.metrics import names
 
 
 def test_the_page_of_results_is_the_one_that_its_figures_give(tmp_path):
@@ -71,6 +83,44 @@ def test_the_table_of_attn_lrp_says_how_a_call_stands_beside_a_pass_and_beside_l
     assert f"| `deep_lift` | 4000 | {time} | {time} | {times} | 3.0 |" in page
     assert f"| `saliency` | 4000 | {time} | {time} | {times} | – |" in page
     assert f"| `lrp` | {time} | {time} | {times} | 1.2 | {time} | 4.0e-07 |" in page
+
+
+def test_the_table_of_metrics_says_which_bars_are_met():
+    def spread(median):
+        return {"median": median, "quartiles": [median, median], "rounds": 3}
+
+    row = {
+        "points": 25,
+        "at once": 64,
+        "apart": 4e-7,
+        "seconds": {"explain": spread(2.0), "Quantus": spread(5.0), "bare passes": spread(1.0)},
+        "ratios": {
+            "Quantus / explain": spread(2.5),
+            "explain / bare passes": spread(2.0),
+            "Quantus / bare passes": spread(5.0),
+        },
+    }
+    page = report.page(
+        "metrics.md.jinja",
+        quick=False,
+        machine="x86_64, 2 cores",
+        bars={"least": metrics.LEAST, "most": metrics.MOST},
+        tables={"1": {"deletion": row}},
+        versions={"Quantus": "0.6.0", "PyTorch": "2.13.0", "NumPy": "2.4.6"},
+        threads=2,
+        examples="test sets",
+    )
+    assert "## 1 picture\n" in page
+    cells = "| 2.50 (2.50–2.50) | yes | 2.00 (2.00–2.00) | **no** | 5.00 (5.00–5.00) | 4.0e-07 |"
+    assert (
+        f"| `deletion` | 25 | 2000 (2000–2000) | 5000 (5000–5000) | 1000 (1000–1000), 64 at once {cells}"
+        in page
+    )
+
+
+def test_the_metrics_beside_quantus_are_metrics():
+    assert set(metrics.METRICS) == set(metric_calls.METRICS) == set(metric_calls.OPTIONS)
+    assert set(metrics.METRICS) <= set(names())
 
 
 def test_results_in_the_repository_are_of_a_run_in_earnest():
