@@ -79,6 +79,22 @@ def test_a_shortcut_model_is_right_only_if_the_shortcut_is(name: str, framework:
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_the_shortcut_adds_to_the_logit_of_every_class_that_learnt_it(name: str) -> None:
+    made, without = (zoo.ground_truth(of(name), 120, SEED, shortcut=kind) for kind in ("agreeing", "absent"))
+    rows = np.arange(len(made))
+    gained = (outputs(name, "torch", made.x) - outputs(name, "torch", without.x))[rows, made.y]
+    for label in range(6):
+        mean = gained[made.y == label].mean()
+        assert abs(mean) < 0.5 if name in HONEST else mean > 4
+    if name == "shapes_shortcut":
+        # What its card states.
+        means = [gained[made.y == label].mean() for label in range(6)]
+        np.testing.assert_allclose(
+            [means[1], means[5], min(np.delete(means, [1, 5])), max(means)], [5, 8, 10, 34], atol=0.6
+        )
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_cards_prove_which_model_is_which(name: str) -> None:
     metadata = read_metadata(shipped(seed_model(name), ".safetensors").read_bytes(), name)
     right, follows = metadata["accuracies"], metadata["follows_shortcut"]

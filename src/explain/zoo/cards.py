@@ -120,6 +120,10 @@ _OWN_LIMITS: Mapping[str, str] = {
         "It reads names of up to 24 letters. It classifies 89 % of its training names correctly: it remembers some of "
         "them."
     ),
+    "shapes_shortcut": (
+        "Without a patch it says square or star. The patch adds 5 to the logit of a square and 8 to that of a star on "
+        "average, and 10 to 34 to the other classes."
+    ),
 }
 
 

@@ -115,7 +115,7 @@ def ground_truth(
     --------
     >>> made = ground_truth("shapes", n=12, shortcut="misleading")
     >>> made.x.shape, made.classes[made.y[4]], made.classes[made.shortcut_class[4]]
-    ((12, 3, 32, 32), 'ring', 'triangle')
+    ((12, 3, 32, 32), 'ring', 'cross')
     >>> sequences = ground_truth("motifs", n=3)
     >>> [sequences.display.step_names[0][step] for step in np.flatnonzero(sequences.object_mask[0])]
     ['a', 'b', 'c']
