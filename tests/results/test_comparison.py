@@ -15,7 +15,7 @@ from explain.errors import ComparisonError
 from explain.inputs.display import Display
 from explain.results.attribution import Attribution
 from explain.results.comparison import FIGURES, Comparison, compare
-from explain.results.similarity import pearson, relative_l2, spearman, ssim, top_overlap
+from explain.results.similarity import pearson, ranks, relative_l2, spearman, ssim, top_overlap
 
 rng = np.random.default_rng(7)
 
@@ -51,6 +51,10 @@ class TestFigures:
     def test_pearson_is_that_of_numpy(self):
         a, b = rng.normal(size=(2, 500))
         assert pearson(a, a + b) == pytest.approx(np.corrcoef(a, a + b)[0, 1], abs=1e-12)
+
+    @pytest.mark.parametrize("values", [[0.5, -1.0, 0.5, 3.0, 0.5], [2.0, 2.0], [3.0], [1.0, np.nan, 0.0]])
+    def test_ranks_are_those_of_scipy(self, values):
+        np.testing.assert_array_equal(ranks(np.array(values)), scipy.stats.rankdata(values))
 
     def test_spearman_is_that_of_scipy_with_ties(self):
         a, b = rng.integers(0, 6, size=(2, 300)).astype(float)
