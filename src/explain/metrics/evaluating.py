@@ -26,7 +26,7 @@ from explain.public_calls.callers_line import at_callers_line
 from explain.public_calls.progress import counted
 from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
-from explain.results.view import has_token_ids, input_name
+from explain.results.view import input_name
 from explain.version import VERSION
 
 
@@ -217,7 +217,7 @@ def _check_fits(row: Metric, subject: Subject) -> None:
             f"metrics={row.name!r} applies to {' and '.join(f'{one}s' for one in row.kinds)}, but the examples are "
             f"{kind}s (layout={Layout(subject.attribution.layout).axes!r}): leave it out."
         )
-    if not row.takes_token_ids and has_token_ids(subject.attribution):
+    if not row.takes_token_ids and subject.has_tokens:
         raise EvaluationError(
             f"metrics={row.name!r} moves the input a little, and token ids cannot change gradually: leave it out, or "
             "take a metric that removes tokens, such as 'deletion'."
