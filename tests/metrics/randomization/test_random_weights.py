@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -22,6 +24,7 @@ from explain.errors import EvaluationError, ExplainWarning, PortError
 from explain.metrics.randomization.random_weights import permuted, random_weights
 from explain.metrics.subject import Subject
 from explain.parameters.canonical import ParameterLayer
+from explain.preprocessing import Preprocessing
 
 MPRT = "model_parameter_randomization"
 
@@ -149,6 +152,39 @@ def test_a_copy_is_changed_where_one_can_be_made_and_else_the_model_itself(frame
         assert (bits(model) == before) == (not in_place)
         assert bits(network.model) != before
     assert bits(model) == before
+
+
+def beside(model):
+    """What may hold a layer of the model beside its list of them, and what cannot."""
+    layer = model[0]
+    return {
+        "partial": functools.partial(layer, None),
+        "method": layer.forward,
+        "lambda": lambda x: layer(x),
+        "list": [{"inner": layer.forward}],
+        "object": SimpleNamespace(call=lambda x: layer(x)),
+    }, {
+        "settings": Preprocessing(size=(8, 8)),
+        "activation": torch.nn.functional.relu,
+        "namespace": SimpleNamespace(size=3, names=("a", "b")),
+        "layer": layer,
+        "numbers": np.ones(3),
+    }
+
+
+class Own(nn.Sequential):
+    """Its code may use whatever it has."""
+
+
+def test_a_copy_is_made_only_where_nothing_can_call_the_layers_of_the_model_itself():
+    x = np.ones((1, 4), np.float32)
+    for kind, in_place in ((0, True), (1, False)):
+        for name in beside(nn.Sequential(nn.Linear(4, 2)))[kind]:
+            torch.manual_seed(0)
+            model = Own(nn.Linear(4, 2), nn.Tanh())
+            vars(model)[name] = beside(model)[kind][name]
+            with random_weights(subject_of(model, x)) as network:
+                assert (network.model is model) == in_place, name
 
 
 METHODS = {
@@ -498,8 +534,6 @@ def test_models_whose_weights_cannot_be_accessed_are_refused(metric):
 
 
 def test_a_method_of_a_model_that_is_wrapped_in_partial_keeps_its_arguments():
-    import functools
-
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()

@@ -7,6 +7,7 @@ import enum
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -132,4 +133,6 @@ def _holds_no_function(value: Any, seen: set[int]) -> bool:
     if isinstance(value, Mapping):
         return all(_holds_no_function(one, seen) for one in value.values())
     own = getattr(value, "__dict__", None)
-    return isinstance(own, dict) and not callable(value) and _holds_no_function(own, seen)
+    # A method, or what `functools.partial` gives, holds more than its attributes.
+    is_open = isinstance(own, dict) and (is_dataclass(value) or not callable(value))
+    return is_open and _holds_no_function(own, seen)
