@@ -23,6 +23,9 @@ def efficient_model_parameter_randomization(subject: Subject, options: Mapping[s
     greatest of them; â is the map of the model with all weights randomised at once, which takes one explanation where
     `model_parameter_randomization` takes one for each layer.
 
+    A deep network may be so steep at a few places with random weights that its map is less complex: saliency of
+    EfficientNet-lite0 gives about -0.9. Compare methods with each other, not with zero.
+
     Hedström et al., *Sanity checks revisited*, arXiv:2401.06465, section 4.2. The weights are permuted, see
     `explain.metrics.randomization.random_weights.random_weights`. Quantus 0.6 takes the values of each channel of each
     place, not of whole places.
