@@ -106,6 +106,16 @@ def quantised_twin(plain: bool) -> Any:
     return model
 
 
+def of_keras_2() -> Any:
+    """A model that stands in for one of Keras 2, which its package tells and which is not installed here."""
+    import keras
+
+    class Old(keras.Sequential):
+        __module__ = "tf_keras.src.engine.sequential"
+
+    return Old([keras.Input((4,)), keras.layers.Dense(3)])
+
+
 def tied(kit: Any, together: bool) -> Any:
     nn = kit.torch.nn
     model = nn.ModuleDict({"embedding": nn.Embedding(7, 4), "head": nn.Linear(4, 7, bias=False)})
@@ -479,6 +489,13 @@ ADVICE = [
         ") recomputes its layer's kernel in training: replace ",
         PortError,
         lambda kit: port(kit, keras_model((4,), layers().SpectralNormalization(layers().Dense(3))), twin()),
+        lambda kit: port(kit, keras_model((4,), layers().Dense(3)), twin()),
+        TENSORFLOW,
+    ),
+    Advice(
+        " of Keras 2 (tf_keras), whose layers are not read: ",
+        PortError,
+        lambda kit: port(kit, of_keras_2(), twin()),
         lambda kit: port(kit, keras_model((4,), layers().Dense(3)), twin()),
         TENSORFLOW,
     ),
