@@ -289,12 +289,9 @@ def test_a_model_that_raises_at_an_input_of_the_metric():
 
 
 def test_an_endpoint_that_does_not_answer_is_not_the_references_fault():
-    left = [True] * 2
-
     def endpoint(x):
-        if not left:
+        if not (x[:, np.newaxis] == X).all(axis=2).any(axis=1).all():
             raise TimeoutError("timed out")
-        left.pop()
         return linear(x)
 
     with pytest.raises(ModelCallError, match="timed out"):
