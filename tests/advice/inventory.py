@@ -54,7 +54,8 @@ WITHOUT_A_CALL = {
     "not the examples, so the values of one example cannot be told. ": "The rows are observed before a layer is taken.",
     " and has no parameters of floating-point numbers: ": "A metric of random weights says it in words of its own.",
     " and has no trainable variables of floating-point numbers: ": "The same.",
-    " does not change the weights of its models: ": "Only the extension of another package lacks the methods.",
+    " of Keras 2 (tf_keras), whose layers are not read: ": "Not installed; tests/metrics has such a class.",
+    " does not change the weights of its models: ": "Only another package lacks them; tests/metrics has one.",
     "projections of one shape, not ": "The layers of a pair have the same shapes.",
 }
 
