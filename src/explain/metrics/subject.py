@@ -87,6 +87,7 @@ class Subject:
             self._given.setdefault("framework", attribution.framework)
         # Known once the model was open.
         self._in_rows: bool | None = None
+        self._at_once = 0
         self._cache: ScoreCache = {} if cache is None else cache
 
     def __len__(self) -> int:
@@ -154,6 +155,7 @@ class Subject:
                     f"reference={brief(reference)} cannot take the place of what is removed: {error}"
                 ) from error
             self._in_rows = found.problem.in_rows
+            self._at_once = found.problem.executor.size
             yield Opened(found, self.places, self._cache)
 
     def has_classes(self) -> bool:
@@ -224,10 +226,19 @@ class Subject:
         """
         if find_method(self.attribution.method).compares_examples:
             return True
+        self._open_once()
+        return bool(self._in_rows)
+
+    @property
+    def explained_at_once(self) -> int:
+        """How many inputs the model takes at once: a call that explains no more asks the model once for each."""
+        self._open_once()
+        return self._at_once
+
+    def _open_once(self) -> None:
         if self._in_rows is None:
             with self.opened():
                 pass
-        return bool(self._in_rows)
 
     def _among_all(
         self,

@@ -218,9 +218,19 @@ def test_large_inputs_are_explained_in_groups(net, explained, monkeypatch):
     import explain.metrics.robustness.neighbours as module
 
     whole = explain.evaluate(net, explained, BOTH[0])[BOTH[0]].values
-    monkeypatch.setattr(module, "_MOST_VALUES", 150)
+    calls = []
+    original = Subject.explained_again
+
+    def counted(self, rows, inputs):
+        calls.append(len(rows))
+        return original(self, rows, inputs)
+
+    monkeypatch.setattr(Subject, "explained_again", counted)
+    monkeypatch.setattr(Subject, "explained_at_once", 25)
+    monkeypatch.setattr(module, "_VALUES_WORTH_A_CALL", 1)
     grouped = explain.evaluate(net, explained, BOTH[0])[BOTH[0]].values
     np.testing.assert_allclose(grouped, whole, rtol=1e-6)
+    assert calls == [20, 20]
 
 
 @pytest.mark.parametrize(

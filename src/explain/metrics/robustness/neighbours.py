@@ -50,8 +50,8 @@ RADIUS = Option(
 # Tells these draws from those of other metrics with the same seed.
 _KEY = 1
 
-# So many values of inputs are explained in one call: 128 MB of them.
-_MOST_VALUES = 2**25
+# Up to so many values of inputs are explained in one call.
+_VALUES_WORTH_A_CALL = 2**16
 
 
 @dataclass(frozen=True)
@@ -231,11 +231,16 @@ def _norms(others: Array, own: Floats, eps_min: float) -> tuple[Floats, Floats]:
 
 
 def _groups(subject: Subject, n_samples: int) -> list[npt.NDArray[np.intp]]:
-    """Cut the examples into groups that are explained in one call, for all examples where they fit in memory."""
+    """Cut the examples into groups that are explained in one call.
+
+    A call of a single chunk takes the gradients of the pass that gave the scores; more chunks take two passes. Small
+    inputs are explained together all the same: there a call costs more than the second pass.
+    """
     every = np.arange(len(subject))
     if subject.explains_whole_batches:
         return [every]
-    fitting = max(1, _MOST_VALUES // (n_samples * subject.inputs[0].size))
+    most = max(subject.explained_at_once, _VALUES_WORTH_A_CALL // max(1, subject.inputs[0].size))
+    fitting = max(1, most // n_samples)
     return [every[start : start + fitting] for start in range(0, len(every), fitting)]
 
 
