@@ -21,6 +21,7 @@ from explain.inputs.layout import Layout, default_layout
 from explain.inputs.target import picked
 from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
+from explain.public_calls.passes import count_passes
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -50,6 +51,7 @@ __all__ = [
     "TensorReader",
     "Wiring",
     "called_target",
+    "count_passes",
     "default_layout",
     "extension_for",
     "extensions",

@@ -25,6 +25,7 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.joined_calls import StepCalls, TokenCalls, single_calls
 from explain.inputs.layer_calls import LayerCall, RecordedCall, listed
+from explain.public_calls.passes import uncounted
 
 HeldCall = tuple[int, LayerCall]
 """A row of a run, and a call whose output is a constant for gradients in it."""
@@ -161,7 +162,8 @@ class Layered(ABC):
         shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
         key = ("layer calls", until_failure, operations, *shapes)
         if key not in self.observed:
-            self.observed[key] = self._layer_calls(examples, until_failure, operations)
+            with uncounted():
+                self.observed[key] = self._layer_calls(examples, until_failure, operations)
         found: tuple[LayerCall, ...] = self.observed[key]
         return found
 

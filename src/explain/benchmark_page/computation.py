@@ -20,6 +20,7 @@ from explain.metrics.random_map import with_random_map
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Measurement
+from explain.public_calls.passes import counting
 from explain.results.attribution import Attribution
 from explain.zoo.synthetic.ground_truth import GroundTruth
 
@@ -39,6 +40,9 @@ _CHUNK = 128
 
 # References for the methods that compare with a set: examples without an object, from another seed.
 _REFERENCES = 16
+
+TOO_SLOW = "too slow"
+"""The answer to what explains again, if it would take too many passes."""
 
 # Passes that a metric may take for all its explanations, before the page leaves it to the full run.
 MOST_PASSES = 200_000
@@ -68,8 +72,9 @@ class ModelResults:
 
 @dataclass
 class _Answers:
-    """The answers of one method, while they are collected."""
+    """The answers of one method, while they are collected; its map of one example took so many passes."""
 
+    cost: float = 0.0
     measurements: dict[str, Measurement] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -96,14 +101,16 @@ def compute(
     seed : int
         Seed of everything random.
     full : bool
-        Whether every metric gets all examples, however long it takes.
+        Whether every metric gets all examples, however long it takes. Else what explains again gets a few, and none if
+        its explanations of a method would take more than `MOST_PASSES`.
     progress : callable
         Told how many maps of how many are done, and which comes next.
 
     Returns
     -------
     dict of str to ModelResults
-        By model.
+        By model. The passes of a method are those that its map took, without what only checks the model (see
+        `explain.public_calls.passes.counting`): so the first call gives the same numbers as any other.
     """
     rows = [find_method(one) for one in methods] if methods is not None else _all_methods()
     models = list(dict.fromkeys(one.model for one in questions))
@@ -142,6 +149,7 @@ def _of_model(
     attributions: dict[str, Attribution] = {}
     evaluations: dict[str, Evaluation] = {}
     reasons: dict[str, dict[str, str]] = {}
+    passes: dict[str, dict[str, float]] = {}
     cache: ScoreCache = {}
     for place, row in enumerate([*rows, None]):
         label = RANDOM_MAP if row is None else row.name
@@ -153,16 +161,19 @@ def _of_model(
         if row is not None and row.takes_references:
             given["baseline"] = references
         try:
-            attribution = (
-                with_random_map(next(iter(attributions.values())), seed)
-                if row is None
-                else _explained(model, data, row, {**given, "seed": seed})
-            )
+            with counting() as taken:
+                attribution = (
+                    with_random_map(next(iter(attributions.values())), seed)
+                    if row is None
+                    else _explained(model, data, row, {**given, "seed": seed})
+                )
         except ExplainError as error:
             reasons[label] = {"": str(error)}
             continue
         attributions[label] = attribution
-        answers = _Answers()
+        if cost := taken.per_example(len(attribution)):
+            passes[label] = cost
+        answers = _Answers(sum(cost.values()))
         for question in questions:
             _answer(question, model, data, attribution, label, given, cache, seed, full, answers)
         evaluations[label] = Evaluation(
@@ -178,7 +189,7 @@ def _of_model(
         )
         if answers.reasons:
             reasons[label] = answers.reasons
-    return ModelResults(name, data, attributions, Benchmark(evaluations, reasons, seed=seed))
+    return ModelResults(name, data, attributions, Benchmark(evaluations, reasons, passes, seed=seed))
 
 
 def _no_map(row: Method) -> str:
@@ -215,6 +226,9 @@ def _answer(
         answers.reasons[question.title] = NO_DRAWS
         return
     count = EXAMPLES if full or not again else EXPLAINED_AGAIN
+    if not full and question.explanations * count * answers.cost > MOST_PASSES:
+        answers.reasons[question.title] = TOO_SLOW
+        return
     masks = None
     if question.marked is not None:
         masks = data.object_mask if question.marked == "object" else data.shortcut_mask

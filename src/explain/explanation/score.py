@@ -21,6 +21,7 @@ from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
+from explain.public_calls.passes import uncounted
 from explain.running.execution import Executor
 from explain.running.layer_view import expected_call
 from explain.running.model_checks.independence import Independence
@@ -186,7 +187,8 @@ def _is_chance(finding: Finding, backend: Backend, examples: Examples, executor:
     """Tell whether logits look like probabilities at these examples only: four of one example may sum to one."""
     changed = examples.with_changed(np.ones(len(examples), bool))
     try:
-        outputs, _ = _outputs(backend, changed, executor)
+        with uncounted():
+            outputs, _ = _outputs(backend, changed, executor)
     except ExplainError:
         return False
     return _checked_by_values(finding, outputs) is finding
@@ -202,7 +204,8 @@ def _held_already(
     ScoreError
         If it is another kind than the requested one.
     """
-    outputs, _ = _outputs(plain, examples, executor)
+    with uncounted():
+        outputs, _ = _outputs(plain, examples, executor)
     held: ScoreKind = "probability"
     if finding.mixed is not None and may_be(finding.mixed, outputs):
         held = finding.mixed

@@ -20,6 +20,7 @@ from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Request
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.public_calls.passes import uncounted
 
 
 def with_seen_layout(request: Request, backend: Backend) -> Request:
@@ -117,7 +118,7 @@ def _layouts_read(
         # A model may take whole numbers in their own type only.
         for values in (other,) if whole is None else (other, other.astype(whole)):
             # What the model cannot do with the example, the next run of it reports.
-            with suppress(ExplainError):
+            with suppress(ExplainError), uncounted():
                 return backend.first_reads(one.with_inputs((*before, values, *after)), most)
         return ()
 

@@ -59,6 +59,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
                     own * (end - start)[:, jnp.newaxis]
                     for own, start, end in zip(signs, first, ends, strict=True)
                 ],
+                points=len(padded) * len(nodes),
             )
             return [to_host(one)[: len(part)] for one in found], to_host(along)[: len(part), :count]
 

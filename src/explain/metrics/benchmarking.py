@@ -16,6 +16,7 @@ from explain.metrics.opened import ScoreCache
 from explain.metrics.results.benchmark import Benchmark
 from explain.metrics.results.evaluation import Evaluation
 from explain.public_calls.callers_line import at_callers_line
+from explain.public_calls.passes import counting
 from explain.public_calls.progress import counted
 from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
@@ -56,7 +57,9 @@ def benchmark(
     Returns
     -------
     Benchmark
-        An `Evaluation` by method; where a method does not apply to the model, or a metric to a method, the reason.
+        An `Evaluation` by method; where a method does not apply to the model, or a metric to a method, the reason. And
+        the passes through the model that the map of each method took, of one example on average, without those that
+        only check the model (see `explain.public_calls.passes.counting`).
 
     Raises
     ------
@@ -73,18 +76,22 @@ def benchmark(
     >>> b = explain.benchmark(model, x, ["saliency", "ig"], ["deletion", "sparseness"])
     >>> list(b), b.metrics
     (['saliency', 'integrated_gradients'], ('deletion', 'sparseness'))
+    >>> b.passes["saliency"]
+    {'forward': 1.0, 'backward': 1.0}
     """
     chosen, rows = chosen_metrics(metrics), _chosen_methods(methods)
     seed = seed_of(seed)
     evaluations: dict[str, Evaluation] = {}
     reasons: dict[str, dict[str, str]] = {}
+    passes: dict[str, dict[str, float]] = {}
     cache: ScoreCache = {}
     with shown(progress, "benchmark"), counted(2 * len(rows), "methods") as work:
         for label, (name, options) in rows.items():
             own: dict[str, str] = {}
             try:
                 work.begins(what=f"{label}: map")
-                attribution = _attribution(model, x, name, {**arguments, **options, "seed": seed})
+                with counting() as taken:
+                    attribution = _attribution(model, x, name, {**arguments, **options, "seed": seed})
                 work.advance()
                 work.begins(what=f"{label}: metrics")
                 evaluations[label] = measured(
@@ -97,6 +104,8 @@ def benchmark(
                     cache=cache,
                     reasons=own,
                 )
+                if cost := taken.per_example(len(attribution)):
+                    passes[label] = cost
                 work.advance()
             except ExplainError as error:
                 if len(rows) == 1:
@@ -110,7 +119,7 @@ def benchmark(
             f"methods={brief(methods)}: none of the {len(rows)} methods could be measured. The first, {first}, says: "
             f"{next(iter(reasons[first].values()))}"
         )
-    return Benchmark(evaluations, reasons, seed=seed)
+    return Benchmark(evaluations, reasons, passes, seed=seed)
 
 
 def _attribution(model: Any, x: Any, name: str, arguments: Mapping[str, Any]) -> Attribution:

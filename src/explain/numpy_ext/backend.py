@@ -23,6 +23,7 @@ from explain.backends import (
     RuleGradients,
     ScoreKind,
     called_target,
+    count_passes,
     not_scalars_error,
     opaque_finding,
     pick_output,
@@ -120,6 +121,7 @@ class NumPyBackend:
     def _result(self, examples: Examples) -> Any:
         """Call the function on examples, in its batch size."""
         given, by_name = self._given(examples)
+        count_passes(forward=len(examples))
         rows = {name: rows.copy() for name, rows in examples.companions.items()}
         companions = self._question.with_states(rows, np.moveaxis)
         try:

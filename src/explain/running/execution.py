@@ -12,6 +12,7 @@ from explain.backends.chunks import Block, blocks, blocks_in_rows, even, row_chu
 from explain.backends.protocol import Backend
 from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
 from explain.inputs.examples import Examples
+from explain.public_calls.passes import uncounted
 from explain.public_calls.progress import counted
 from explain.running.tuning import Tuning, tuning_of
 
@@ -354,7 +355,8 @@ def executor_for(
     def limit() -> int:
         known = tuning()
         if known.bytes_per_point is None:
-            known.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
+            with uncounted():
+                known.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
         need = known.bytes_per_point
         budget = memory_budget or int(SHARE_OF_FREE_MEMORY * backend.free_memory())
         least = fixed or 1

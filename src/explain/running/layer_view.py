@@ -15,6 +15,7 @@ from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, names_operation
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
+from explain.public_calls.passes import uncounted
 from explain.running.execution import Executor
 from explain.running.maps.axes import known_axes, with_axes
 from explain.running.maps.default_layer import as_map, carries_all, default_call
@@ -30,6 +31,7 @@ _AXES_OF_ATTENTION = "NCHW"
 _ONE = 0.01
 
 
+@uncounted()
 def resolve_layer(
     problem: Problem,
     layer: LayerLike | None,
@@ -115,6 +117,7 @@ def _gives_attention(problem: Problem, call: LayerCall) -> bool:
     return bool((weights >= 0).all() and ((np.abs(sums - 1) < _ONE) | (sums == 0)).all() and sums.any())
 
 
+@uncounted()
 def named_call(problem: Problem, layer: LayerLike, join: Join | None = None) -> LayerCall:
     """Find the call of a named layer, whatever the axes of its output; several as one as `join` does."""
     return _in_order(layered(problem), problem.executor, layer, problem.examples, join)

@@ -23,6 +23,7 @@ from explain.jax_ext.model.state import held_keras_layers, values_in_place, vari
 from explain.keras.layers import is_keras_model, named_layers
 from explain.keras.model.forward_pass import KerasForwardPass
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import takes_passes
 
 
 @dataclass(kw_only=True)
@@ -58,6 +59,7 @@ class JaxForwardPass(KerasForwardPass):
         """Give one number per example from the explained output."""
         return pick_scores(explained, self.target_function, beside[-1])
 
+    @takes_passes()
     def gradients(self, points: Sequence[Any], beside: Beside) -> tuple[tuple[Any, ...], Any]:
         """Give the gradient of every example's score to every input, and the scores."""
         scores, gradients, _ = scores_and_gradients(
@@ -65,6 +67,7 @@ class JaxForwardPass(KerasForwardPass):
         )
         return gradients, scores
 
+    @takes_passes()
     def answers(self, points: Sequence[Any], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and target indices (by default the predicted class) from one run."""
 
@@ -87,6 +90,7 @@ class JaxForwardPass(KerasForwardPass):
             return self.outputs(points, beside), (), jnp.zeros(0), beside[-1]
         return outputs, gradients if fits else (), scores, indices
 
+    @takes_passes()
     def summed_gradients(
         self, points: Sequence[Any], nodes: Any, weights: Any, directions: Sequence[Any], beside: Beside
     ) -> tuple[tuple[Any, ...], Any]:
@@ -131,6 +135,7 @@ class JaxForwardPass(KerasForwardPass):
         )
         return sums, along
 
+    @takes_passes()
     def unit_gradients(self, points: Sequence[Any], beside: Beside) -> tuple[Any, Any]:
         """Give the output of the layer at the exit, and the gradient of the whole model's scores to it."""
         place = self.exit
@@ -145,6 +150,7 @@ class JaxForwardPass(KerasForwardPass):
         _, (gradient,), _ = scores_and_gradients(shifted, [jnp.zeros(units.shape, wide)], self.model_name)
         return units, gradient
 
+    @takes_passes()
     def held_gradients(
         self, places: Sequence[tuple[int, JaxPlace]], points: Sequence[Any], beside: Beside
     ) -> tuple[Any, ...]:

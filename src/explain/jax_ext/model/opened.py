@@ -29,6 +29,7 @@ from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.model.opened import OpenedKerasModel
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import count_passes_of
 from explain.running.random_state import preserved_random_state
 
 
@@ -76,8 +77,10 @@ class OpenedModel(OpenedKerasModel):
         examples: Examples,
         *arguments: Any,
         static: tuple[Hashable, ...] = (),
+        points: int | None = None,
     ) -> tuple[Any, Finding | None]:
         """Run a computation as `run` does; also give the finding about the score."""
+        count_passes_of(function, len(examples) if points is None else points)
         inputs = (*arguments, self._beside(examples))
         with self._errors_named(inputs):
             try:

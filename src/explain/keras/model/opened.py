@@ -98,6 +98,7 @@ class OpenedKerasModel(Layered):
         examples: Examples,
         *arguments: Any,
         static: tuple[Hashable, ...] = (),
+        points: int | None = None,
     ) -> Any:
         """Run a computation on tensors.
 
@@ -112,8 +113,10 @@ class OpenedKerasModel(Layered):
             The tensors, nested as `function` takes them.
         static : tuple of hashable
             Arguments that a trace is specialised to.
+        points : int, optional
+            How many points the model runs on, if it is not as many as there are examples.
         """
-        return self.run_with_finding(function, examples, *arguments, static=static)[0]
+        return self.run_with_finding(function, examples, *arguments, static=static, points=points)[0]
 
     @abstractmethod
     def run_with_finding(
@@ -122,6 +125,7 @@ class OpenedKerasModel(Layered):
         examples: Examples,
         *arguments: Any,
         static: tuple[Hashable, ...] = (),
+        points: int | None = None,
     ) -> tuple[Any, Finding | None]:
         """Run a computation as `run` does; also give the finding about the score."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from explain.backends.protocol import Backend
 from explain.errors import ExplainWarning, NonDeterministicWarning
 from explain.inputs.examples import Array, Examples
+from explain.public_calls.passes import uncounted
 from explain.running.execution import Executor
 
 # Far above the differences of sums in another order, far below the effect of a dropped unit.
@@ -60,7 +61,8 @@ def noise_of(backend: Backend, model: Any, examples: Examples, executor: Executo
             second, _ = backend.outputs(examples.rows(rows))
         return first, second
 
-    _, (first, second) = next(executor.over_rows(len(examples), twice))
+    with uncounted():
+        _, (first, second) = next(executor.over_rows(len(examples), twice))
     found = largest_difference(first, second, largest_value(first))
     with suppress(TypeError):
         _known[model] = token, found

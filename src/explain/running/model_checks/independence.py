@@ -15,6 +15,7 @@ from explain.errors import DependentExamplesError, ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
+from explain.public_calls.passes import uncounted
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY, largest_difference, largest_value
 from explain.running.model_checks.half_precision import precision_of
@@ -203,7 +204,8 @@ class Independence:
         over = self._executor.over_rows(
             len(examples), lambda rows: self._backend.outputs(examples.rows(rows))
         )
-        next(over)
+        with uncounted():
+            next(over)
         return named()
 
     def _others_matter(self, scale: float) -> bool:
@@ -256,7 +258,10 @@ class Independence:
     def _outputs(self, examples: Examples) -> Array | ExplainError:
         """Run the model; give its outputs, or the error that it raised, also for want of memory."""
         try:
-            outputs, _ = self._backend.outputs(examples, ahead="gradients" if self._with_gradients else None)
+            with uncounted():
+                outputs, _ = self._backend.outputs(
+                    examples, ahead="gradients" if self._with_gradients else None
+                )
         except ExplainError as error:
             return error
         return outputs

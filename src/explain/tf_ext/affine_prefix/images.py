@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from explain.inputs.examples import Examples
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import takes_passes
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, repeating
 from explain.tf_ext.model.opened import OpenedModel
@@ -32,6 +33,7 @@ def pulled_back(
 
 
 @repeating
+@takes_passes(forward=0, backward=0)
 def _prefix(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: tuple[Any, ...], beside: Beside
 ) -> Any:
@@ -39,6 +41,7 @@ def _prefix(
 
 
 @repeating
+@takes_passes(forward=0, backward=0)
 def _pulled_back(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: Any, arriving: Any, beside: Beside
 ) -> Any:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import takes_passes
 from explain.running.paths import path_sums
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 from explain.tf_ext.affine_prefix.images import images_of, pulled_back
@@ -82,7 +83,8 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             inputs = () if self._cut is None else self._opened.points(part)
             # Most sums get nothing from a block, and would be copied to the host all the same.
             asked = np.flatnonzero(weights[:, steps].any(axis=1))
-            with of_points(len(places) * len(alphas[steps])):
+            count = len(places) * len(alphas[steps])
+            with of_points(count):
                 found: tuple[Sequence[Any], Any] = self._opened.run(
                     block,
                     part,
@@ -91,6 +93,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
                     tf.constant(weights[asked, steps].reshape(-1)),
                     self._directions if self._cut is None else _at(places, self._directions),
                     static=static,
+                    points=count,
                 )
             return asked, *found
 
@@ -118,6 +121,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
 
 
 @repeating
+@takes_passes()
 def _path_block(
     forward: TensorFlowForwardPass,
     lines: tuple[Any, ...],
@@ -155,6 +159,7 @@ def _path_block(
 
 
 @repeating
+@takes_passes()
 def _path_block_beyond(
     forward: TensorFlowForwardPass,
     cut: ModuleCut | SourceCut,

@@ -17,6 +17,7 @@ from explain.inputs.examples import Arrays, Examples
 from explain.keras.backend import KerasBackend
 from explain.keras.calls import replaced
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import takes_passes
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
 from explain.tf_ext.backward_rules.grouped import groups_of
@@ -73,6 +74,7 @@ def _with_outputs(
     return RuleGradients(tuple(part.numpy()[: len(examples)] for part in gradients), int(changed))
 
 
+@takes_passes()
 def rule_answers(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], beside: Beside
 ) -> tuple[Any, ...]:
@@ -102,6 +104,7 @@ def _shows_all(forward: TensorFlowForwardPass, operations: Sequence[Any]) -> boo
     )
 
 
+@takes_passes()
 def _rectified(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], beside: Beside
 ) -> tuple[tuple[Any, ...], Any]:
@@ -111,6 +114,7 @@ def _rectified(
     return backward(outputs, points, rules, forward.model_name, picked)
 
 
+@takes_passes(forward=2)
 def _rescaled(
     forward: TensorFlowForwardPass,
     rule: Rule,
@@ -128,6 +132,7 @@ def _rescaled(
     return *backward(scores, points, rules, forward.model_name), other
 
 
+@takes_passes()
 def _shared_out(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], epsilon: Any, beside: Beside
 ) -> tuple[tuple[Any, ...], Any]:

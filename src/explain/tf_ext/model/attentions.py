@@ -17,6 +17,7 @@ from explain.backends.operations.attentions import (
 from explain.backends.operations.score_graph import names
 from explain.inputs.examples import Examples
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import takes_passes
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import name_of, operands_of
 from explain.tf_ext.model.opened import OpenedModel
@@ -34,6 +35,7 @@ def attentions_in_one_run(opened: OpenedModel, examples: Examples) -> RawAttenti
     )
 
 
+@takes_passes()
 def _attentions(
     forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], Any]:

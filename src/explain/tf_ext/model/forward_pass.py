@@ -20,6 +20,7 @@ from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import named_layers
 from explain.keras.model.forward_pass import KerasForwardPass
 from explain.keras.model.tracing import Beside
+from explain.public_calls.passes import takes_passes
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.layers.calls import TensorFlowPlace, noted_calls, with_moved_axis
 from explain.tf_ext.model.layers.operations import GraphGradients, noted_operations, tape_for
@@ -129,6 +130,7 @@ class TensorFlowForwardPass(KerasForwardPass):
         return tape_for(places) if self.traced_run is None else GraphGradients()
 
     @repeating
+    @takes_passes()
     def gradients(
         self, points: tuple[Any, ...], beside: Beside, places: Iterable[TensorFlowPlace] = ()
     ) -> tuple[tuple[Any, ...], Any]:
@@ -139,6 +141,7 @@ class TensorFlowForwardPass(KerasForwardPass):
         gradients = gradients_of_scores(tape, explained, points, self.model_name, picked)
         return gradients, explained if picked is None else scores_where(picked, explained)
 
+    @takes_passes()
     def unit_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, Any]:
         """Give the output of the layer at the exit, and the gradient of the whole model's scores to it."""
         place = self.exit
@@ -149,6 +152,7 @@ class TensorFlowForwardPass(KerasForwardPass):
         (gradient,) = gradients_of_scores(tape, explained, found[-1:], self.model_name, picked)
         return found[-1], gradient
 
+    @takes_passes()
     def held_gradients(
         self, places: Sequence[tuple[int, TensorFlowPlace]], points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ...]:
@@ -158,6 +162,7 @@ class TensorFlowForwardPass(KerasForwardPass):
                 stack.enter_context(place.held(row, points[0].shape[0]))
             return self.gradients(points, beside, (place for _, place in places))[0]
 
+    @takes_passes()
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and target indices (the predicted class for `TO_FIND`) from one run."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -173,6 +178,7 @@ class TensorFlowForwardPass(KerasForwardPass):
             gradients = ()
         return outputs, gradients, scores, indices
 
+    @takes_passes()
     def unit_answers(self, name: str, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, the output of a layer, the gradients to it, and target indices from one run.
 

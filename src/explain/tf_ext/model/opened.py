@@ -21,6 +21,7 @@ from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.model.opened import OpenedKerasModel
 from explain.keras.model.tracing import Asked, Beside
+from explain.public_calls.passes import count_passes_of
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import REPEATING, TO_FIND, Surveyor, TensorFlowForwardPass
@@ -103,8 +104,10 @@ class OpenedModel(OpenedKerasModel):
         examples: Examples,
         *arguments: Any,
         static: tuple[Hashable, ...] = (),
+        points: int | None = None,
     ) -> tuple[Any, Finding | None]:
         """Run a computation as `run` does; also give the finding about the score."""
+        count_passes_of(function, len(examples) if points is None else points)
         inputs = (*arguments, self._beside(examples))
         trace = self._trace_of(function, examples, inputs, static)
         with self._errors_named(inputs):
@@ -142,7 +145,9 @@ class OpenedModel(OpenedKerasModel):
                 run, graph = traced(
                     partial(function, forward, *static), inputs, specifications_of(flat, len(examples))
                 )
-                return self._prepared(run, graph.as_graph_def())(*flat)
+                found = self._prepared(run, graph.as_graph_def())(*flat)
+                count_passes_of(function, len(examples))
+                return found
         return self.run(function, examples, *arguments, static=static)
 
     def run_eagerly(
@@ -161,6 +166,7 @@ class OpenedModel(OpenedKerasModel):
         if reads_ending and "ending" not in self.observed:
             self.observed["ending"] = self._ending_of_a_run(examples)
         forward = self._forward_pass(examples, self.observed.get("ending"))
+        count_passes_of(function, len(examples))
         with self._errors_named(inputs), self._put_back():
             return function(forward, *arguments, *inputs)
 

@@ -16,6 +16,7 @@ from explain.backends.operations.score_graph import Survey
 from explain.backends.scoring import Reading
 from explain.errors import ExplainError
 from explain.inputs.examples import Examples
+from explain.public_calls.passes import count_passes, uncounted
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.graph import ScoreGraph
 from explain.torch_ext.model.memory import LARGE, values_of
@@ -69,7 +70,8 @@ class ModuleCut:
             raise _CutReached(forward(*arguments, **keywords))
 
         try:
-            opened.read((points,), examples, within=_replaced([(self.module, stop)]))
+            with uncounted():
+                opened.read((points,), examples, within=_replaced([(self.module, stop)]))
         except _CutReached as reached:
             return reached.value
         raise CutLostError
@@ -122,7 +124,8 @@ class SourceCut:
 
     def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
         """Run the whole model; the run also shows how the explained output follows from the source."""
-        reading = opened.read((points,), examples)
+        with uncounted():
+            reading = opened.read((points,), examples)
         self._transform = reading.transform
         source: Tensor = reading.source
         return source
@@ -133,6 +136,7 @@ class SourceCut:
         """Give the gradient of the scores to the source of the outputs, and the outputs."""
         assert self._transform is not None, "the prefix is run first"
         source = form().requires_grad_()
+        count_passes(forward=len(examples))
         explained = self._transform(source)
         (gradient,) = gradients_of_scores(explained, examples.target, (source,))
         if gradient is None:
@@ -216,7 +220,8 @@ def survey(opened: OpenedModel, examples: Examples) -> Survey:
             opened.survey = known.survey(opened)
         else:
             few = examples.rows(slice(0, opened.fixed_batch_size))
-            opened.survey = _survey(opened, opened.padded(few))
+            with uncounted():
+                opened.survey = _survey(opened, opened.padded(few))
             _cache_survey(opened, key, opened.survey)
     return opened.survey
 

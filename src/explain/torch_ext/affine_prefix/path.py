@@ -14,6 +14,7 @@ from torch import Tensor
 
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Arrays, Examples
+from explain.public_calls.passes import uncounted
 from explain.running.paths import path_sums
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
@@ -162,7 +163,8 @@ class Sums(path_sums.DeviceSums):
         end.requires_grad_()
         assert self._cut is not None, "sums are taken at the cut"
         entering = self._cut.prefix(self._opened, end, examples)
-        (gradient,) = gradients_of(entering, [end], self._order.shaped(mixed[0].contiguous()))
+        with uncounted():
+            (gradient,) = gradients_of(entering, [end], self._order.shaped(mixed[0].contiguous()))
         assert gradient is not None, "the prefix is computed from the input"
         return (_to_host(gradient),)
 

@@ -21,6 +21,7 @@ from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
+from explain.public_calls.passes import count_passes
 from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
@@ -236,6 +237,8 @@ class OpenedModel(Layered):
 
         `within` is entered after the model's state is restored, and left after the run.
         """
+        # One pass, also where it is begun anew.
+        count_passes(forward=len(examples))
         try:
             return self._read(points, examples, within)
         except ModelCallError as error:

@@ -21,6 +21,7 @@ from explain.inputs.examples import Array, Target
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
+from explain.public_calls.passes import count_passes
 from explain.torch_ext.model.inspection import TorchInspection
 from explain.torch_ext.model.memory import is_out_of_memory
 
@@ -212,6 +213,8 @@ def gradients_of(
     """
     ends = (results,) if isinstance(results, Tensor) else tuple(results)
     arriving = (begun,) if isinstance(begun, Tensor) else tuple(begun)
+    # Of several results the others serve the gradients of the first.
+    count_passes(backward=len(ends[0]))
     try:
         # What `torch.autograd.grad` calls too, after it has compared the shapes: for that it loads a library of
         # algebra, half a second and 50 MB at the first call, and then takes as long as a layer. The engine compares
