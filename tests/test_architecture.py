@@ -44,12 +44,14 @@ IMPORTS_BY_NAME = {
     "backends.lazy_extension": "An extension's own parts, and its framework.",
     "zoo.extensions": "The part of an extension that builds seed models.",
     "models.factories": "A user's own function that builds a model.",
+    "command_line.ground_truth": "Whether PyTorch is installed, for the framework of the page's networks.",
 }
 
 # What holds the name of a module as text, and what for.
 NAMES_A_MODULE = {
     "": "The table of public names.",
     "callbacks": "The table of public names.",
+    "goldens.pytest_plugin": "The class of a metric's mean, which a test that holds one to a bound has imported.",
     "metrics": "The table of public names.",
     "preprocessing": "The table of public names.",
     "render": "The table of what is drawn.",

@@ -54,7 +54,9 @@ def full() -> Attribution:
         input_name="steps",
         reduce="norm",
         together=("steps", "table"),
-        checks=({"name": "other seeds", "value": 0.5, "words": "The map depends on the seed.", "doubtful": True},),
+        checks=(
+            {"name": "other seeds", "value": 0.5, "words": "The map depends on the seed.", "doubtful": True},
+        ),
         display=Display(
             mean=(0.1, 0.2, 0.3),
             scale=2.0,
