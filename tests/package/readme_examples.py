@@ -28,6 +28,7 @@ BLOCKS = {
     "def ig(framework)": "run_first_picture",
     'explain.attribute(model, x, method="ig")': "run_own_model",
     "explain.load_model(": "run_own_files",
+    "explain.evaluate(": "run_evaluation",
     "explain.report(": "run_report",
     "explain.port(": "run_migration",
 }
@@ -132,6 +133,19 @@ def run_own_files(block: str, framework: str) -> str:
     assert names["a"].target == (0, 0)
     assert names["a"].display.example_names == ("one.png", "two.png")
     return "ran, without to_dataframe, which needs the extra [tables]"
+
+
+def run_evaluation(block: str, framework: str) -> str:
+    import numpy as np
+
+    import explain
+
+    x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    model = small_model(framework, 0)
+    names = {"explain": explain, "model": model, "x": x, "a": explain.attribute(model, x, "ig")}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["e"]["deletion"].count == 2
+    return ""
 
 
 def run_report(block: str, framework: str) -> str:
