@@ -73,3 +73,10 @@ def test_ci_of_the_repository_runs_the_same_targets():
 
 def test_no_job_may_write():
     assert WORKFLOW["permissions"] == {"contents": "read"}
+
+
+def test_the_page_of_methods_names_a_target_that_makes_it():
+    template = REPOSITORY / "src" / "explain" / "benchmark_page" / "page.html"
+    (named,) = set(re.findall(r"<code>make ([\w-]+)</code>", template.read_text(encoding="utf-8")))
+    (command,) = re.findall(rf"^{named}:.*\n\t\$\(BIN\)/explain (.+)$", MAKEFILE, re.MULTILINE)
+    assert command == "benchmark --zoo --full --out benchmark-full.html"

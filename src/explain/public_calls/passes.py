@@ -58,8 +58,9 @@ def counting() -> Iterator[Passes]:
 
     What a call does only to know or to check the model is left out, see `uncounted`: of which operations and layers it
     is made, whether it is deterministic, whether examples depend on each other, how much memory it takes. So are runs
-    of the affine beginning of a model alone, for the ends of paths. A run that ends at a layer counts as one, a batch
-    that is filled up for a model of a fixed batch size as it is run.
+    of its beginning alone that look up the vectors of tokens, or take the ends of paths through its affine layers. Any
+    other run that ends at a layer counts as one. A batch that is filled up, for a model of a fixed batch size and by
+    JAX, counts as it is run.
 
     Yields
     ------

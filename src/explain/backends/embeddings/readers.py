@@ -17,6 +17,7 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.joined_calls import Span, TokenCalls
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.text.spelling import Spelling
+from explain.public_calls.passes import uncounted
 
 _EMBEDDINGS = ("Embedding", "EmbeddingBag")
 
@@ -116,6 +117,7 @@ def padding_id(embedding: object) -> int:
     return getattr(embedding, "padding_idx", None) or 0
 
 
+@uncounted()
 def reading_calls(backend: LayeredBackend, given: GivenIds) -> TokenCalls | None:
     """Give the calls of the embeddings of a model that receive the ids, one vector for each, in their order.
 
@@ -269,6 +271,7 @@ def _with_changes(received: Array, before: Sequence[Array]) -> list[Array]:
     return [one | (other != received[0]) for one, other in zip(before, received[1:], strict=True)]
 
 
+@uncounted()
 def are_read_in_order(backend: LayeredBackend, call: TokenCalls, given: GivenIds) -> bool:
     """Tell whether calls receive the ids of each example in its own row: a model may sort its examples first."""
     few = given.examples.rows(slice(0, _MOST_EXAMPLES))
@@ -297,6 +300,7 @@ def _are_equal(given: GivenIds, received: Sequence[Array], call: TokenCalls) -> 
     return True
 
 
+@uncounted()
 def is_read_elsewhere(
     whole: LayeredBackend,
     at_vectors: Callable[[Examples, Array], tuple[Backend, Examples]],

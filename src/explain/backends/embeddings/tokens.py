@@ -29,6 +29,7 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.joined_calls import TOKEN_VECTORS, TokenCalls
 from explain.inputs.masking import Mask
 from explain.inputs.text.spelling import Spelling
+from explain.public_calls.passes import uncounted
 
 # The vectors are small compared with the model's activations.
 _AT_ONCE = 256
@@ -232,6 +233,7 @@ def _read_elsewhere(call: TokenCalls) -> str:
     )
 
 
+@uncounted()
 def vectors_at(backend: LayeredBackend, call: TokenCalls, examples: Examples) -> Array:
     """Give the vectors of the tokens of examples, shape (N, T, C), in the precision of points."""
     parts = [
