@@ -35,7 +35,7 @@ def line(method, found):
             cells.append("–")
             continue
         star = "\\*" if method in benchmark.best(one.title) else ""
-        cells.append(f"{measurement.mean:.2f}{star}".replace("-", "−"))
+        cells.append(f"{measurement.mean:.2f}{star}".replace("-0.00", "0.00").replace("-", "−"))
     name = "a random map" if method == RANDOM_MAP else f"`{method}`"
     return f"| {name} | {' | '.join(cells)} |"
 
