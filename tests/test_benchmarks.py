@@ -124,8 +124,8 @@ def test_the_metrics_beside_quantus_are_metrics():
 
 
 def test_results_in_the_repository_are_of_a_run_in_earnest():
-    for name in ("results.json", "calibration.json", "family.json", "first_call.json", "attn_lrp.json"):
-        assert json.loads((report.FOLDER / name).read_text())["quick"] is False
+    for name in ("results", "calibration", "family", "first_call", "attn_lrp", "metrics"):
+        assert json.loads((report.FOLDER / f"{name}.json").read_text())["quick"] is False
 
 
 @pytest.mark.parametrize(("kind", "measured", "met"), [("at least", 2.5, True), ("at most", 1.4, False)])
