@@ -32,8 +32,8 @@ def test_each_method_has_its_passes_and_every_run_the_same(found):
 def test_the_page_shows_them():
     shown = compute((*PICTURES, *TOKENS), framework="torch", methods=["saliency", "smoothgrad"])
     text = page(shown, framework="torch", seed=0, full=False)
-    assert "<td>1 + 1</td>" in text
-    assert "<td>51 + 50</td>" in text
+    assert "<td>1\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}1</td>" in text
+    assert "<td>51\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}50</td>" in text
 
 
 def test_twins_cost_the_same(found):

@@ -236,7 +236,8 @@ def _passes(benchmark: Benchmark, method: str) -> str:
     passes = benchmark.passes.get(method)
     if not passes:
         return ""
-    return f"{passes['forward']:,.0f} + {passes['backward']:,.0f}"
+    # On one line, however narrow the column is.
+    return f"{passes['forward']:,.0f}\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}{passes['backward']:,.0f}"
 
 
 def _pair(one: Agreement) -> tuple[str, str, str, int]:
