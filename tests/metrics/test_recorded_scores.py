@@ -87,3 +87,21 @@ def test_a_model_of_another_shape_or_none():
         explain.evaluate(network(channels=3), OF_NETWORK)
     with pytest.raises(UnsupportedModelError, match="model=None of type NoneType is no model"):
         explain.evaluate(None, OF_NETWORK)
+
+
+def test_an_attribution_that_keeps_the_fingerprint_of_another_model_is_refused(tmp_path):
+    """Reports and checks keep it: also metrics of the map alone then know whose map it is."""
+    torch.manual_seed(0)
+    model, other = (torch.nn.Sequential(torch.nn.Linear(4, 3)).eval() for _ in range(2))
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    checked = explain.attribute(model, x, "saliency", target=0, checks=True)
+    explain.report(explain.attribute(model, x, "saliency", target=0), tmp_path / "r.html", model=model)
+    (reported,) = explain.reports.read(tmp_path / "r.html").results
+    for one in (checked, reported):
+        assert one.fingerprint == explain.fingerprint(model)
+        with pytest.raises(explain.errors.EvaluationError, match="its weights are others"):
+            explain.evaluate(other, one, "sparseness")
+        # The advice: the model that was explained, or this one explained.
+        assert explain.evaluate(model, one, "sparseness")["sparseness"].count == 2
+    explain.evaluate(other, explain.attribute(other, x, "saliency", target=0), "sparseness")
+    assert explain.attribute(model, x, "saliency", target=0).fingerprint == ""

@@ -54,6 +54,7 @@ def full() -> Attribution:
         input_name="steps",
         reduce="norm",
         together=("steps", "table"),
+        fingerprint="0123abcd",
         checks=(
             {"name": "other seeds", "value": 0.5, "words": "The map depends on the seed.", "doubtful": True},
         ),
@@ -391,7 +392,7 @@ def test_no_such_file(tmp_path):
 OLD = sorted((Path(__file__).parent / "old_files").glob("version_*.npz"))
 
 
-@pytest.mark.parametrize("version", range(1, 8))
+@pytest.mark.parametrize("version", range(1, 9))
 def test_stored_files_of_older_formats(version, tmp_path):
     """Each was written by the code of its time, from the same arrays; a later format only added fields."""
     (path,) = [one for one in OLD if one.stem == f"version_{version}"]

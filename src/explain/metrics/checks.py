@@ -14,6 +14,7 @@ from explain.algorithms.method import resolved_options
 from explain.errors import EvaluationError, OptionError
 from explain.explanation.again.arguments import missing_arguments
 from explain.explanation.request import Request
+from explain.fingerprints import fingerprint
 from explain.metrics.catalogue import find
 from explain.metrics.places import places_of
 from explain.metrics.random_map import with_random_map
@@ -121,7 +122,8 @@ def with_checks(model: Any, attribution: Attribution, given: Mapping[str, Any]) 
     missing = missing_arguments({"": attribution}, "one")
     kept = {*missing, *_NEVER_RECORDED}
     own = {name: value for name, value in given.items() if name in kept and value is not None}
-    return replace(attribution, checks=checks_of(model, attribution, own))
+    made = checks_of(model, attribution, own)
+    return replace(attribution, checks=made, fingerprint=fingerprint(model))
 
 
 def _check(value: float | None, count: int, doubtful: bool, words: str) -> Check:

@@ -127,6 +127,7 @@ def measured(
         Gets the reason for each metric that refuses; without it the first refusal is raised.
     """
     subject = Subject(model, attribution, given, seed=seed, cache=cache)
+    subject.check_fingerprint()
     subject.masks = resolve_masks(masks, subject.places)
     asks_model = any(one.row.needs - {"masks"} for one in chosen)
     found: dict[str, Measurement] = {}

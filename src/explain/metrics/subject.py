@@ -18,6 +18,7 @@ from explain.explanation.again.arguments import arguments_of
 from explain.explanation.again.call import DEFAULTS, explained, request_of
 from explain.explanation.posed import posed
 from explain.explanation.request import Request
+from explain.fingerprints import fingerprint
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.naming.brief import brief
@@ -344,6 +345,22 @@ class Subject:
             # A set of references is no single input.
             return DEFAULTS["baseline"]
         return self._recorded.get("baseline")
+
+    def check_fingerprint(self) -> None:
+        """Refuse an attribution that keeps the fingerprint of another model.
+
+        Raises
+        ------
+        EvaluationError
+            If the model has other weights than the one that was explained.
+        """
+        kept = self.attribution.fingerprint
+        found = fingerprint(self.model) if kept else ""
+        if found and found != kept:
+            raise EvaluationError(
+                f"attribution is of a model with the fingerprint {kept[:16]}…, and the model given has "
+                f"{found[:16]}…: its weights are others. Give the model that was explained, or explain this one."
+            )
 
     def check(self) -> None:
         """Refuse an attribution that the model, called as it says, cannot have given.

@@ -8,7 +8,7 @@ import io
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ def attributions_of(call: Mapping[str, Any]) -> dict[str, Attribution]:
     found = {}
     for one in call["results"]:
         content = base64.b64decode(one["attribution"]["content"], validate=True)
-        found[one["input_name"]] = load(io.BytesIO(content))
+        loaded = load(io.BytesIO(content))
+        found[one["input_name"]] = replace(loaded, fingerprint=call["model"]["fingerprint"] or "")
     return found
 
 

@@ -103,6 +103,9 @@ class Attribution(Drawing, Exports, Shown):
     checks : tuple of Mapping
         What `explain.attribute` found with ``checks=True``: the ``"name"`` of each check, its ``"value"`` over the
         ``"count"`` examples that have one, whether it is ``"doubtful"``, and this in ``"words"``; see `verdict`.
+    fingerprint : str
+        The fingerprint of the model, see `explain.fingerprint`, where it was kept: with ``checks=True``, or by a report
+        that was read back. Else empty.
     display : Display
         How to draw the input without its normalisation, and the names of classes, steps and features.
     input_name : str
@@ -152,6 +155,7 @@ class Attribution(Drawing, Exports, Shown):
     notes: tuple[str, ...] = ()
     reduce: str = ""
     checks: tuple[Mapping[str, Any], ...] = ()
+    fingerprint: str = ""
     display: Display = field(default_factory=Display)
     input_name: str = ""
     together: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ Made = TypeVar("Made")
 
 KIND = FileKind(
     format="explain-attribution",
-    version=8,
+    version=9,
     noun="attribution",
     written_by="Attribution.save",
     error=AttributionFileError,
