@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def picky(x: Any) -> Any:
     return x
 
 
+OF_NETWORK_KEPT = replace(OF_NETWORK, fingerprint=explain.fingerprint(NETWORK))
+
+
 def evaluated(model: Any = NETWORK, one: Any = OF_NETWORK, metrics: Any = DELETION, masks: Any = None,
               **arguments: Any) -> Callable[[Any], Any]:
     """Evaluate, and give the means; all have a value."""
@@ -219,6 +223,8 @@ ADVICE = [
     # Which model, called how.
     Advice(": it is the explanation of another model, or of other weights, ", EvaluationError,
            evaluated(network(seed=1), OF_NETWORK), evaluated(NETWORK, OF_NETWORK), ONCE),
+    Advice(": its weights are others. Give the model that was ", EvaluationError,
+           evaluated(network(seed=1), OF_NETWORK_KEPT), evaluated(NETWORK, OF_NETWORK_KEPT), ONCE),
     Advice(" of the call that gave it, without which it ", EvaluationError,
            of(SMALL, X, "expected_gradients", "max_sensitivity", baseline=REFERENCES),
            of(SMALL, X, "expected_gradients", "max_sensitivity", {"baseline": REFERENCES}, baseline=REFERENCES), ONCE),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from models.evaluated import NETWORK, OF_NETWORK, PICTURES, WEIGHT, X, linear, of_linear, values_of
 from models.texts import WordTokenizer, classifier
+from torch import nn
 
 import explain
 from explain.errors import (
@@ -218,3 +219,30 @@ def test_probabilities_where_there_are_classes_and_the_score_where_there_are_non
     found = explain.evaluate(NETWORK, one, {"deletion": steps}, target=margin)["deletion"]
     assert found.curve[:, 0].tolist() == [1, 1, 1]
     assert found.curve[:, -1].tolist() == [0, 0, 0]
+
+
+def test_ids_that_a_model_sums_by_itself():
+    """At an `EmbeddingBag` no method starts: the ids themselves are put in the place of each other."""
+
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.embedding, self.head = nn.EmbeddingBag(20, 8), nn.Linear(8, 3)
+
+        def forward(self, ids):
+            return self.head(self.embedding(ids))
+
+    model, ids = Bag().eval(), np.random.default_rng(0).integers(0, 20, (4, 6))
+    a = explain.attribute(model, ids, "feature_ablation", target=1)
+    e = explain.evaluate(model, a, ("deletion", {"n_steps": 6, "score": "probability"}))
+    order = np.argsort(-a.values[0], kind="stable")
+    expected = []
+    for count in range(7):
+        moved = ids[:1].copy()
+        moved[0, order[:count]] = 0
+        with torch.no_grad():
+            expected.append(float(torch.softmax(model(torch.from_numpy(moved)), 1)[0, 1]))
+    np.testing.assert_allclose(e["deletion"].curve[0], expected, atol=1e-6)
+    with pytest.raises(explain.errors.EvaluationError, match="token ids cannot change gradually"):
+        explain.evaluate(model, a, "max_sensitivity")

@@ -21,6 +21,7 @@ from explain.metrics.metric import Metric
 from explain.metrics.opened import ScoreCache
 from explain.metrics.results.evaluation import Evaluation
 from explain.metrics.results.measurement import Measurement
+from explain.metrics.same_model import check_fingerprint, check_scores
 from explain.metrics.subject import Subject
 from explain.public_calls.callers_line import at_callers_line
 from explain.public_calls.progress import counted
@@ -127,7 +128,7 @@ def measured(
         Gets the reason for each metric that refuses; without it the first refusal is raised.
     """
     subject = Subject(model, attribution, given, seed=seed, cache=cache)
-    subject.check_fingerprint()
+    check_fingerprint(subject)
     subject.masks = resolve_masks(masks, subject.places)
     asks_model = any(one.row.needs - {"masks"} for one in chosen)
     found: dict[str, Measurement] = {}
@@ -135,7 +136,7 @@ def measured(
         if asks_model:
             work.begins(what="scores")
             _check_calls(attribution)
-            subject.check()
+            check_scores(subject)
             work.advance()
         for one in chosen:
             work.begins(what=one.name)

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.catalogue import find_method
-from explain.errors import BaselineError, EvaluationError, ExplainError, ScoreError
+from explain.errors import BaselineError, EvaluationError, ScoreError
 from explain.explanation.again.arguments import arguments_of
 from explain.explanation.again.call import DEFAULTS, explained, request_of
 from explain.explanation.posed import posed
 from explain.explanation.request import Request
-from explain.fingerprints import fingerprint
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.naming.brief import brief
@@ -66,6 +65,13 @@ class Subject:
         The seed of all random numbers.
     cache : dict, optional
         Scores that are known already.
+
+    Attributes
+    ----------
+    as_ids : bool
+        Whether the model takes the inputs as whole numbers, though no embedding's vectors were explained.
+    notes : list of str
+        The warnings of what was explained again.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Subject:
     ) -> None:
         self.model, self.attribution, self.masks, self.seed = model, attribution, masks, seed
         self.notes: list[str] = []
+        self.as_ids = False
         self.shared: dict[str, Any] = {}
         """What metrics of one family compute once for all of them, by the name of the file that does."""
         self._given = {name: value for name, value in arguments.items() if value is not None}
@@ -110,7 +117,7 @@ class Subject:
         """The inputs, batch first; token ids as whole numbers."""
         one = self.attribution
         inputs = self.layout.to_batch_first(one.inputs)
-        return inputs.astype(np.int64) if has_token_ids(one) else inputs
+        return inputs.astype(np.int64) if self.as_ids or has_token_ids(one) else inputs
 
     @property
     def layout(self) -> Layout:
@@ -279,25 +286,23 @@ class Subject:
         other = Subject(
             self.model, attribution, self._given, masks=self.masks, seed=self.seed, cache=self._cache
         )
-        other.notes = self.notes
+        other.notes, other.as_ids = self.notes, self.as_ids
+        return other
+
+    def with_model(self, model: Any) -> Subject:
+        """Give the same with another model, of which nothing is known yet."""
+        other = Subject(model, self.attribution, self._given, masks=self.masks, seed=self.seed)
+        other.as_ids = self.as_ids
         return other
 
     def given_inputs(self, rows: Sequence[int]) -> Any:
         """Give the inputs of some examples as the model takes them: strings, token ids or numbers."""
         return self._x(self.attribution[list(rows)])
 
-    def gives_the_same(self, model: Any) -> bool:
-        """Tell whether another model gives the scores that the attribution records."""
-        try:
-            Subject(model, self.attribution, self._given, seed=self.seed).check()
-        except ExplainError:
-            return False
-        return True
-
     @property
     def has_tokens(self) -> bool:
         """Whether the inputs are token ids or strings, which cannot change gradually."""
-        return bool(self.attribution.reduce or self.attribution.texts)
+        return bool(self.attribution.reduce or self.attribution.texts) or self.as_ids
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -336,7 +341,8 @@ class Subject:
     def _x(self, attribution: Attribution) -> Any:
         if attribution.texts:
             return [text.text for text in attribution.texts]
-        return attribution.inputs.astype(np.int64) if has_token_ids(attribution) else attribution.inputs
+        are_ids = self.as_ids or has_token_ids(attribution)
+        return attribution.inputs.astype(np.int64) if are_ids else attribution.inputs
 
     def _reference(self, reference: Any) -> Any:
         if not (isinstance(reference, str) and reference == "baseline"):
@@ -345,46 +351,3 @@ class Subject:
             # A set of references is no single input.
             return DEFAULTS["baseline"]
         return self._recorded.get("baseline")
-
-    def check_fingerprint(self) -> None:
-        """Refuse an attribution that keeps the fingerprint of another model.
-
-        Raises
-        ------
-        EvaluationError
-            If the model has other weights than the one that was explained.
-        """
-        kept = self.attribution.fingerprint
-        found = fingerprint(self.model) if kept else ""
-        if found and found != kept:
-            raise EvaluationError(
-                f"attribution is of a model with the fingerprint {kept[:16]}…, and the model given has "
-                f"{found[:16]}…: its weights are others. Give the model that was explained, or explain this one."
-            )
-
-    def check(self) -> None:
-        """Refuse an attribution that the model, called as it says, cannot have given.
-
-        Raises
-        ------
-        EvaluationError
-            If the recorded scores are not those of the model.
-        """
-        recorded = np.asarray(self.attribution.scores, np.float64)
-        with self.opened() as model:
-            found = model.scores
-        scale = max(1.0, float(np.abs(recorded).max(initial=0)))
-        apart = np.abs(found - recorded)
-        worst = int(np.argmax(apart))
-        if not apart[worst] <= _SAME_SCORE * scale:
-            raise EvaluationError(
-                f"attribution records the score {recorded[worst]:.6g} for example {worst} and target "
-                f"{self.attribution.target[worst] if self.attribution.target else None!r}, but the model gives "
-                f"{found[worst]:.6g}: it is the explanation of another model, or of other weights, or the call had "
-                "arguments that are not recorded. Give the model that was explained, and target= and forward_kwargs= "
-                "as they were given to explain.attribute."
-            )
-
-
-# Far above the differences of sums in another order and of single precision.
-_SAME_SCORE = 1e-3

@@ -13,6 +13,7 @@ import numpy as np
 from explain.backends.discovery import extension_for, without_partial
 from explain.backends.protocol import Extension
 from explain.errors import EvaluationError, ExplainError, PortError
+from explain.metrics.same_model import gives_the_same
 from explain.metrics.subject import Subject
 from explain.parameters.canonical import Array, ParameterLayer
 from explain.parameters.flattened_rows import rows_channels_last
@@ -53,7 +54,7 @@ def random_weights(subject: Subject) -> Iterator[RandomWeights]:
     owner, _ = without_partial(called)
     extension = _extension(subject, owner)
     copy = extension.copied(owner) if owner is called else None
-    if copy is not None and subject.gives_the_same(copy):
+    if copy is not None and gives_the_same(subject, copy):
         yield _read(subject, extension, copy, copy)
         return
     with ONE_CALL_AT_A_TIME, extension.preserved_weights(owner):
