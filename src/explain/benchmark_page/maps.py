@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from explain.algorithms.catalogue import find_method
 from explain.benchmark_page.computation import RANDOM_MAP, ModelResults
 from explain.inputs.layout import Layout
 from explain.metrics.places import places_of
-from explain.render import draw_heatmap, draw_picture, picture, shared_scale
+from explain.render import draw_colorbar, draw_heatmap, draw_picture, picture, shared_scale
 from explain.render.parts.sheet import INK, MUTED
 from explain.results.names import method_name
 
 # How many pictures of each model are shown: one line of maps fits on a slide.
 SHOWN = 3
 
-_CELL, _GAP, _BETWEEN, _LABEL, _TOP = 0.72, 0.06, 0.3, 2.0, 0.62
+_CELL, _GAP, _BETWEEN, _LABEL, _TOP, _FOOT = 0.72, 0.06, 0.3, 2.0, 0.62, 0.75
 
 
 def draw_maps(models: Sequence[ModelResults], titles: Sequence[str]) -> Figure:
@@ -37,7 +38,7 @@ def draw_maps(models: Sequence[ModelResults], titles: Sequence[str]) -> Figure:
     methods = [name for name in models[0].attributions if name != RANDOM_MAP]
     rows, block = len(methods) + 1, SHOWN * (_CELL + _GAP) - _GAP
     width = _LABEL + len(models) * block + (len(models) - 1) * _BETWEEN + 0.1
-    height = _TOP + rows * (_CELL + _GAP) + 0.1
+    height = _TOP + rows * (_CELL + _GAP) + _FOOT
     figure = Figure(figsize=(width, height))
 
     def place(row: int, model: int, column: int) -> tuple[float, float, float, float]:
@@ -72,4 +73,9 @@ def draw_maps(models: Sequence[ModelResults], titles: Sequence[str]) -> Figure:
                 heatmap = places.values[column].reshape(places.shape)
                 axes = figure.add_axes(place(row, number, column))
                 draw_heatmap(axes, heatmap, shared_scale(heatmap, signed=is_signed))
+    words = ("share of the map's 99th percentile, signed", "the same, unsigned")
+    for number, (is_signed, text) in enumerate(zip((True, False), words, strict=True)):
+        left = _LABEL + number * (block + _BETWEEN)
+        bar = figure.add_axes((left / width, (_FOOT - 0.28) / height, block / width, 0.1 / height))
+        draw_colorbar(bar, shared_scale(np.array([1.0]), signed=is_signed), label=text)
     return figure
