@@ -240,11 +240,11 @@ def attribute(
         display=display,
         options=options,
     )
-    if checks:
+    if checks is not False:
         # The metrics take as long to import as the first explanation, which few calls check.
         from explain.metrics.checks import checkable, with_checks
 
-        checkable(request)
+        checkable(request, checks)
     with shown(progress, request.method.name):
         result, notes = explained(request)
         if checks:

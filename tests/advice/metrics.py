@@ -312,6 +312,8 @@ ADVICE = [
            evaluated(SMALL, OF_SMALL, "seed_stability"),
            of(SMALL, X, "smoothgrad", "seed_stability", target=0, n_samples=3), ONCE),
     # Checks with an explanation.
+    Advice(" is neither True nor False: give one of the two.", OptionError, checked(checks="yes"),
+           lambda kit: [checked(checks=True)(kit), checked(checks=False)(kit)], ONCE),
     Advice("checks=True checks an explanation, and ", OptionError,
            checked(method="activation_maximization", checks=True, target=0, bounds=(-1, 1), n_steps=2),
            checked(method="activation_maximization", target=0, bounds=(-1, 1), n_steps=2), ONCE),

@@ -158,6 +158,7 @@ def test_a_function_without_weights_says_what_was_not_checked():
     ("call", "said"),
     [
         (lambda: explain.attribute(lambda a, b: a + b, (X, X), framework="torch", checks=True), "one input"),
+        (lambda: explain.attribute(network(), X, checks="yes"), "neither True nor False"),
         (lambda: checked(layer="0", method="saliency"), "layer= explains the output of a layer"),
         (
             lambda: explain.maximize(network(), 1, shape=(3, 6, 6), bounds=(0, 1), n_steps=2, checks=True),

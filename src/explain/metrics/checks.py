@@ -15,6 +15,7 @@ from explain.errors import EvaluationError, OptionError
 from explain.explanation.again.arguments import missing_arguments
 from explain.explanation.request import Request
 from explain.fingerprints import fingerprint
+from explain.inputs.naming.brief import brief
 from explain.metrics.catalogue import find
 from explain.metrics.places import places_of
 from explain.metrics.random_map import with_random_map
@@ -85,14 +86,24 @@ def checks_of(model: Any, attribution: Attribution, given: Mapping[str, Any]) ->
     return tuple(found)
 
 
-def checkable(request: Request) -> None:
+def checkable(request: Request, checks: Any) -> None:
     """Refuse a call whose result cannot be checked, before it is computed.
+
+    Parameters
+    ----------
+    request : Request
+        The call.
+    checks : object
+        The argument, which is not False.
 
     Raises
     ------
     OptionError
-        If the method finds an input, or each of several inputs has an explanation of its own.
+        If `checks` is not True, the method finds an input, each of several inputs has an explanation of its own, or
+        the output of a layer is explained.
     """
+    if checks is not True:
+        raise OptionError(f"checks={brief(checks)} is neither True nor False: give one of the two.")
     if request.method.drawn == "input":
         raise OptionError(
             f"checks=True checks an explanation, and {request.method.name} finds an input: leave checks out."
