@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from explain.algorithms.catalogue import find_method
 from explain.api import attribute
 from explain.errors import ModelNotBuiltError, OptionError
-from explain.explanation.checked_request import checked_request
+from explain.explanation.again.call import request_of
 from explain.inputs.naming.brief import brief
 
 
@@ -63,16 +62,10 @@ class Question:
         explain.errors.ExplainError
             If an argument is wrong, as `explain.attribute` says it, or there is not one name for each example.
         """
-        known = {
-            name: one.default
-            for name, one in inspect.signature(attribute).parameters.items()
-            if one.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-        given = {name: self.arguments.get(name, default) for name, default in known.items()}
-        del given["progress"]
-        options = {name: value for name, value in self.arguments.items() if name not in known}
+        # What does not belong to the question itself.
+        asked = {name: value for name, value in self.arguments.items() if name not in ("progress", "checks")}
         try:
-            request = checked_request(model, self.x, self.method, options=options, **given)
+            request = request_of(model, self.x, self.method, asked)
         except ModelNotBuiltError:
             # The first batch builds it.
             return
