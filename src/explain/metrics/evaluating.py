@@ -179,7 +179,7 @@ def _check_attribution(attribution: Any) -> None:
     if not isinstance(attribution, Attribution):
         parts = attribution.values() if isinstance(attribution, dict) else attribution
         are_several = isinstance(parts, Iterable) and any(isinstance(one, Attribution) for one in parts)
-        what = "of several inputs" if are_several else f"a {type(attribution).__name__}"
+        what = "one of several inputs" if are_several else f"a {type(attribution).__name__}"
         raise EvaluationError(
             f"attribution={brief(attribution)} is {what}, not an Attribution: give what explain.attribute returned; of "
             "a model of several inputs only the metrics of the map alone apply, to one of its results."
