@@ -205,7 +205,9 @@ def make_benchmark(
     ] = False,
     full: Annotated[
         bool,
-        typer.Option("--full", help="With --zoo: all examples for every metric, which takes several times as long."),
+        typer.Option(
+            "--full", help="With --zoo: all examples for every metric, which takes several times as long."
+        ),
     ] = False,
     as_json: shared.AsJson = False,
     overwrite: shared.Overwrite = False,
