@@ -72,6 +72,18 @@ def test_a_metric_that_does_not_apply_has_a_reason_for_that_method_alone():
     assert found.measurement("seed_stability", "saliency") is None
 
 
+def test_a_metric_that_fails_costs_no_other_metric(monkeypatch):
+    def fails(*arguments, **named):
+        raise explain.errors.GradientError("planted")
+
+    row = explain.metrics.find("seed_stability")
+    monkeypatch.setitem(vars(row), "implementation", fails)
+    fails.__name__, fails.__module__ = "seed_stability", row.family
+    found = explain.benchmark(network(), X, ["smoothgrad", "saliency"], ["sparseness", "seed_stability"])
+    assert found.reasons["smoothgrad"] == {"seed_stability": "planted"}
+    assert found.measurement("sparseness", "smoothgrad").count == 4
+
+
 def test_by_default_every_method_of_the_input_is_tried():
     x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
     torch.manual_seed(0)

@@ -41,7 +41,9 @@ def test_a_good_map_raises_no_doubt_and_says_what_was_checked():
         "insertion",
     ]
     assert not any(one["doubtful"] for one in a.checks)
-    assert a.verdict.startswith("No doubt by 5 checks: sum of the values, ")
+    assert a.verdict == (
+        "No doubt by: sum of the values, error of the map, shuffled network, deletion, insertion."
+    )
     assert of(a, "sum of the values")["value"] == pytest.approx(a.relative_delta.max())
     assert {one["count"] for one in a.checks} == {4}
     # Without checks there are none, and the values are the same.
@@ -152,6 +154,32 @@ def test_a_function_without_weights_says_what_was_not_checked():
     assert found["value"] is None
     assert found["words"].startswith("Not checked: ")
     assert not found["doubtful"]
+    assert a.verdict == "No doubt by: deletion, insertion. Not checked: shuffled network."
+
+
+def test_an_error_of_a_check_does_not_cost_the_map(monkeypatch):
+    def fails(*arguments, **named):
+        raise explain.errors.GradientError("planted")
+
+    monkeypatch.setattr("explain.metrics.checks.random_weights", fails)
+    a = checked()
+    assert of(a, "shuffled network")["words"] == "Not checked: planted"
+    assert a.verdict.endswith("Not checked: shuffled network.")
+
+
+def test_ids_that_a_model_sums_by_itself_are_checked():
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.embedding, self.head = nn.EmbeddingBag(20, 8), nn.Linear(8, 3)
+
+        def forward(self, ids):
+            return self.head(self.embedding(ids))
+
+    ids = np.random.default_rng(0).integers(0, 20, (4, 6))
+    a = checked(Bag().eval(), ids, "feature_ablation", target=1)
+    assert of(a, "deletion")["count"] == 4
 
 
 @pytest.mark.parametrize(

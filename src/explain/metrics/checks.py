@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from explain.algorithms.catalogue import find_method
 from explain.algorithms.completeness import allowed_relative_delta
 from explain.algorithms.method import resolved_options
-from explain.errors import EvaluationError, OptionError
+from explain.errors import ExplainError, OptionError
 from explain.explanation.again.arguments import missing_arguments
 from explain.explanation.request import Request
 from explain.fingerprints import fingerprint
@@ -22,6 +23,7 @@ from explain.metrics.random_map import with_random_map
 from explain.metrics.randomization.map_similarity import similarity_of
 from explain.metrics.randomization.random_weights import random_weights
 from explain.metrics.results.measurement import Floats
+from explain.metrics.same_model import scores_of
 from explain.metrics.subject import Subject
 from explain.public_calls.progress import counted
 from explain.results.attribution import Attribution
@@ -64,6 +66,9 @@ def checks_of(model: Any, attribution: Attribution, given: Mapping[str, Any]) ->
     """
     some = attribution[: min(len(attribution), MOST_EXAMPLES)]
     subject = Subject(model, some, given, seed=attribution.seed)
+    # Whether the inputs are ids; what else is wrong, each check says by itself.
+    with suppress(ExplainError):
+        scores_of(subject)
     made: list[tuple[str, Callable[[Subject], Check | None]]] = [
         ("sum of the values", lambda _: _sum_of_values(attribution)),
         ("error of the map", lambda _: _map_error(attribution)),
@@ -78,7 +83,8 @@ def checks_of(model: Any, attribution: Attribution, given: Mapping[str, Any]) ->
             work.begins(what=f"check: {name}")
             try:
                 one = check(subject)
-            except EvaluationError as error:
+            except ExplainError as error:
+                # The map is there, and is given whatever the evidence for it runs into.
                 one = _check(None, 0, False, f"Not checked: {error}")
             if one is not None:
                 found.append({"name": name, **one})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.catalogue import find_method
-from explain.errors import EvaluationError
+from explain.errors import EvaluationError, ExplainError
 from explain.explanation.again.call import DEFAULTS
 from explain.explanation.arguments import seed_of
 from explain.inputs.layout import Layout
@@ -143,7 +143,7 @@ def measured(
             try:
                 _check_fits(one.row, subject)
                 found[one.name] = _measurement(one, one.row.implementation(subject, one.options))
-            except EvaluationError as error:
+            except ExplainError as error:
                 if reasons is None:
                     raise
                 reasons[one.name] = str(error)

@@ -43,7 +43,7 @@ def check_scores(subject: Subject) -> None:
     """
     one = subject.attribution
     recorded = np.asarray(one.scores, np.float64)
-    found = _scores(subject)
+    found = scores_of(subject)
     scale = max(1.0, float(np.abs(recorded).max(initial=0)))
     apart = np.abs(found - recorded)
     worst = int(np.argmax(apart))
@@ -65,7 +65,7 @@ def gives_the_same(subject: Subject, model: Any) -> bool:
     return True
 
 
-def _scores(subject: Subject) -> Floats:
+def scores_of(subject: Subject) -> Floats:
     """Give the scores of the examples, of whole numbers as ids if the model takes them no other way."""
     try:
         with subject.opened() as model:

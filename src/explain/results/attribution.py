@@ -258,7 +258,11 @@ class Attribution(Drawing, Exports, Shown):
         doubts = [one["words"] for one in self.checks if one["doubtful"]]
         if doubts or not self.checks:
             return " ".join(doubts)
-        return f"No doubt by {len(self.checks)} checks: {', '.join(one['name'] for one in self.checks)}."
+        made = [one["name"] for one in self.checks if one["value"] is not None]
+        missing = [one["name"] for one in self.checks if one["value"] is None]
+        said = f"No doubt by: {', '.join(made)}." if made else ""
+        left = f"Not checked: {', '.join(missing)}." if missing else ""
+        return " ".join(filter(None, (said, left)))
 
     @at_callers_line
     def with_display(self, **changes: Any) -> Attribution:
