@@ -63,7 +63,7 @@ def test_every_kind_by_hand_in_both_orders_of_axes_and_both_frameworks(kit, shap
         channels = np.float64(one.values[row]) / x.shape[layout.index("C")]
         area = scores_by_hand(score, x[row], channels, axis)
         whole, empty = score(x[row]), score(np.zeros_like(x[row]))
-        assert found.values[row] == pytest.approx((area - empty) / (whole - empty), rel=1e-4)
+        assert found.values[row] == pytest.approx((area - empty) / abs(whole - empty), rel=1e-4)
 
 
 def test_sequences_of_time_first(torch_kit):
@@ -163,8 +163,9 @@ def test_a_function_needs_no_framework_again():
     one = of_linear()
     found = explain.evaluate(linear, one, ("deletion", {"n_steps": 4}))["deletion"]
     # Of a linear score the curve falls by the shares of the map, the largest first.
-    shares = np.sort(one.values, axis=1)[:, ::-1].cumsum(axis=1) / one.values.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found.curve[:, 1:], 1 - shares, atol=1e-5)
+    whole = one.values.sum(axis=1, keepdims=True)
+    left = whole - np.sort(one.values, axis=1)[:, ::-1].cumsum(axis=1)
+    np.testing.assert_allclose(found.curve[:, 1:], left / np.abs(whole), atol=1e-5)
     assert explain.evaluate(linear, one, framework="numpy")["deletion"].values.shape == (3,)
 
 
@@ -206,18 +207,18 @@ def test_probabilities_where_there_are_classes_and_the_score_where_there_are_non
         shares = torch.softmax(NETWORK(torch.tensor(PICTURES)), 1).numpy()
     np.testing.assert_allclose(classes.curve[:, 0], shares[range(3), range(3)], rtol=1e-5)
     # Neither an output of unknown kind nor a function of the outputs has a probability.
-    assert explain.evaluate(linear, of_linear(), {"deletion": steps})["deletion"].curve[:, 0].tolist() == [
-        1,
-        1,
-        1,
-    ]
+    assert explain.evaluate(linear, of_linear(), {"deletion": steps})["deletion"].curve[:, 0].tolist() == (
+        np.sign(of_linear().scores).tolist()
+    )
 
     def margin(outputs):
         return outputs[:, 0] - outputs[:, 1]
 
     one = explain.attribute(NETWORK, PICTURES, "saliency", target=margin)
     found = explain.evaluate(NETWORK, one, {"deletion": steps}, target=margin)["deletion"]
-    assert found.curve[:, 0].tolist() == [1, 1, 1]
+    with torch.no_grad():
+        empty = float(margin(NETWORK(torch.zeros_like(torch.tensor(PICTURES[:1])))))
+    assert found.curve[:, 0].tolist() == np.sign(one.scores - empty).tolist()
     assert found.curve[:, -1].tolist() == [0, 0, 0]
 
 

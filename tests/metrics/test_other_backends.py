@@ -37,7 +37,7 @@ def test_places_are_removed_from_it(network, one):
         np.put_along_axis(left, order[:, :removed], 0, axis=1)
         curve.append(network(left)[:, 1])
     curve = np.transpose(curve)
-    shares = (curve - curve[:, -1:]) / (curve[:, :1] - curve[:, -1:])
+    shares = (curve - curve[:, -1:]) / np.abs(curve[:, :1] - curve[:, -1:])
     np.testing.assert_allclose(found.curve, shares, rtol=1e-5, atol=1e-6)
 
 

@@ -94,7 +94,7 @@ def removal_curve(
     Returns
     -------
     numpy.ndarray of float64
-        Shape (N, n_steps + 1): probabilities, or shares of the drop of the explained score.
+        Shape (N, n_steps + 1): probabilities, or shares of the size of the drop of the explained score.
     dict
         The examples for which there is no such share, and why.
     """
@@ -135,7 +135,7 @@ def followed(
     Returns
     -------
     numpy.ndarray of float64
-        Shape (N, points): probabilities, or shares of the drop of the explained score.
+        Shape (N, points): probabilities, or shares of the size of the drop of the explained score.
     dict
         The examples for which there is no such share, and why.
     """
@@ -151,18 +151,23 @@ def score_kind(subject: Subject, asked: str) -> str | None:
 
 
 def as_shares(scores: Floats, whole: int) -> tuple[Floats, dict[int, str]]:
-    """Give scores as shares of the drop from the whole input to the reference, and the rows without a drop.
+    """Give scores as shares of the size of the drop from the whole input to the reference, and the rows without a drop.
+
+    The sign stays: what raises the score has a higher share, whether the whole input scores above the reference or
+    below.
 
     Examples
     --------
     >>> as_shares(np.array([[6.0, 3.0, 2.0]]), whole=0)
     (array([[1.  , 0.25, 0.  ]]), {})
+    >>> as_shares(np.array([[-6.0, -7.0, -2.0]]), whole=0)[0].tolist()
+    [[-1.0, -1.25, 0.0]]
     """
     empty = scores[:, -1 if whole == 0 else 0]
     drop = scores[:, whole] - empty
     same = np.flatnonzero(drop == 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = (scores - empty[:, np.newaxis]) / drop[:, np.newaxis]
+        shares = (scores - empty[:, np.newaxis]) / np.abs(drop)[:, np.newaxis]
     shares[same] = np.nan
     return shares, {int(row): "The score at the reference is that of the input." for row in same}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import onnxruntime
@@ -40,7 +40,7 @@ def by_hand(score, x, reference, values, insertion=False):
 
 def shares(curve, insertion=False):
     whole, empty = (curve[-1], curve[0]) if insertion else (curve[0], curve[-1])
-    return (curve - empty) / (whole - empty)
+    return (curve - empty) / abs(whole - empty)
 
 
 @pytest.mark.parametrize("metric", ["deletion", "insertion"])
@@ -60,6 +60,22 @@ def test_a_linear_model_by_shares_of_its_score(metric, reference):
     np.testing.assert_allclose(found.values, [trapezoid(curve) for curve in curves], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(found.positions, np.arange(7) / 6)
     assert found.better == ("higher" if metric == "insertion" else "lower")
+
+
+def test_no_order_deletes_better_than_the_exact_map_whatever_the_sign_of_the_score():
+    """Of a linear score below that at the reference too, which a share of a negative drop would turn round."""
+    weight = np.array([3.0, -2.0, 1.0, -4.0])
+    x = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 0.2, 1.0, 0.2]], np.float32)
+    model = linear(weight)
+    assert np.sign(x @ weight).tolist() == [-1, 1]
+    best = {
+        name: measured(model, map_of(model, x, x * weight), name, n_steps=4).values
+        for name in ("deletion", "insertion")
+    }
+    for order in permutations(range(4)):
+        other = map_of(model, x, np.tile(np.array(order, np.float32), (2, 1)))
+        assert (measured(model, other, "deletion", n_steps=4).values >= best["deletion"] - 1e-9).all()
+        assert (measured(model, other, "insertion", n_steps=4).values <= best["insertion"] + 1e-9).all()
 
 
 def test_without_a_baseline_of_the_attribution_zeros_are_put_in():
@@ -93,7 +109,7 @@ def test_places_of_pictures_are_pixels_with_all_channels(layout, reference):
             other = np.stack([gaussian_filter(channel, 5 / 8, mode="nearest") for channel in one])
         lost = ((one - other) * np.moveaxis(weight, axis - 1, 0)).sum(axis=0).ravel()
         order = np.argsort(-np.moveaxis(values[row], axis - 1, 0).sum(axis=0).ravel())
-        curve = 1 - np.concatenate([[0], np.cumsum(lost[order])]) / lost.sum()
+        curve = (lost.sum() - np.concatenate([[0], np.cumsum(lost[order])])) / abs(lost.sum())
         np.testing.assert_allclose(found.curve[row], curve, rtol=1e-4, atol=1e-4)
 
 
@@ -231,7 +247,7 @@ def test_padding_is_never_removed():
     for row, length in enumerate((5, 3)):
         lost = (x[row] * weight).sum(axis=1)[:length].astype(np.float64)
         order = np.argsort(-values[row, :length].sum(axis=1))
-        curve = 1 - np.concatenate([[0], np.cumsum(lost[order])]) / lost.sum()
+        curve = (lost.sum() - np.concatenate([[0], np.cumsum(lost[order])])) / abs(lost.sum())
         np.testing.assert_allclose(found.curve[row, :: 15 // length], curve, rtol=1e-5, atol=1e-5)
 
 

@@ -67,7 +67,7 @@ def test_shares_of_a_linear_model():
     for row in range(2):
         lost = float((x[row] - 0.5) @ weight)
         curve, value = by_hand(
-            lambda at, lost=lost: 1 + (at - 0.5) @ weight / lost - 1, x[row], np.full(7, 0.5), values[row], 2
+            lambda at, lost=lost: (at - 0.5) @ weight / abs(lost), x[row], np.full(7, 0.5), values[row], 2
         )
         np.testing.assert_allclose(found.curve[row], curve, atol=1e-6)
         np.testing.assert_allclose(found.values[row], value, atol=1e-6)
@@ -87,7 +87,7 @@ def test_an_example_of_fewer_places_has_its_own_steps():
     np.testing.assert_allclose(found.curve[1], [*own.curve[0], own.curve[0, -1]])
     empty = float((x[1] * weight)[3:].sum())
     _, value = by_hand(
-        lambda at: (float((at * weight[:3]).sum())) / (float((x[1] * weight).sum()) - empty),
+        lambda at: (float((at * weight[:3]).sum())) / abs(float((x[1] * weight).sum()) - empty),
         x[1, :3],
         np.zeros((3, 2)),
         values[1, :3].sum(axis=1),

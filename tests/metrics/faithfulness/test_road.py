@@ -229,3 +229,16 @@ def test_refused():
     table = map_of(model, np.ones((1, 16), np.float32), RNG.normal(size=(1, 16)))
     with pytest.raises(EvaluationError, match="'road' applies to images"):
         explain.evaluate(model, table, "road", framework="numpy")
+
+
+def test_a_share_keeps_the_sign_of_the_score():
+    """By the same map, the score of the opposite model is the opposite at every point."""
+    rng = np.random.default_rng(0)
+    weight, x = rng.normal(size=(1, 8, 8)), rng.normal(size=(2, 1, 8, 8)).astype(np.float32)
+    values = rng.normal(size=x.shape)
+    one, other = (
+        measured(model, map_of(model, x, values, layout="NCHW"), "road")
+        for model in (linear(weight), linear(-weight))
+    )
+    assert np.abs(one.curve).max() > 0.1
+    np.testing.assert_allclose(other.curve, -one.curve, atol=1e-9)

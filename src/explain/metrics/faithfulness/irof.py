@@ -50,7 +50,7 @@ def irof(subject: Subject, options: Mapping[str, Any]) -> Measured:
         left_out |= {int(row): "The score of the whole input is zero." for row in nothing}
     left_out |= subject.no_information()
     left_out |= {int(row): "There is only one segment." for row in np.flatnonzero(counts == 1)}
-    values = 1 - held_areas(curve, counts)
+    values = curve[:, 0] - held_areas(curve, counts)
     values[list(left_out)] = np.nan
     return Measured(values, curve, np.arange(n_points, dtype=np.float64), left_out=left_out)
 

@@ -30,7 +30,8 @@ def road(subject: Subject, options: Mapping[str, Any]) -> Measured:
     deviation 0.01 in units of the input, so that the form of what is removed tells the model little. The curve has the
     score at each fraction q, with the first ``⌊q · F⌋`` of the F pixels removed, and the value is its mean. The paper
     has the accuracy over a data set; here it is the probability of the target, since accuracy is no number of one
-    example. For a model without classes it is the share of the drop from the whole input to the mean picture.
+    example. For a model without classes it is the share of the size of the drop from the whole input to the mean
+    picture.
 
     Every pixel has the same noise for every map of an example, so that maps differ by nothing but what they remove.
 
@@ -64,7 +65,7 @@ def road(subject: Subject, options: Mapping[str, Any]) -> Measured:
             drop = model.scores[:, np.newaxis] - empty
             same = np.flatnonzero(drop == 0)
             with np.errstate(invalid="ignore", divide="ignore"):
-                curve = (curve - empty) / drop
+                curve = (curve - empty) / np.abs(drop)
             curve[same] = np.nan
             left_out = {int(row): "The score at the mean picture is that of the input." for row in same}
     left_out |= subject.no_information()
